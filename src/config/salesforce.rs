@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::SecretRef;
+
+/// The Salesforce org.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SalesforceConfig {
+    /// Where to sign in: the org's My Domain. Plain http only to loopback.
+    #[schemars(example = &"https://acme.my.salesforce.com")]
+    pub login_url: Url,
+    /// How to sign in.
+    #[serde(default)]
+    #[schemars(example = &"client_credentials")]
+    pub auth: SalesforceAuth,
+    /// The consumer key of the external client app.
+    #[schemars(example = &"${SF_CLIENT_ID}")]
+    pub client_id: String,
+    /// The consumer secret; for `client_credentials`.
+    #[schemars(example = &serde_json::json!({ "env": "SF_CLIENT_SECRET" }))]
+    pub client_secret: Option<SecretRef>,
+    /// The integration user's username; for `jwt_bearer`.
+    #[schemars(example = &"leadstream@acme.com")]
+    pub username: Option<String>,
+    /// The RSA private key in PEM form; for `jwt_bearer`.
+    #[schemars(example = &serde_json::json!({ "file": "/run/secrets/salesforce.pem" }))]
+    pub private_key: Option<SecretRef>,
+    /// The `aud` of the JWT, if it is not `login_url` itself: `https://login.salesforce.com` or
+    /// `https://test.salesforce.com`.
+    #[schemars(example = &"https://login.salesforce.com")]
+    pub audience: Option<String>,
+    /// The text field on Lead, external id and unique, that holds our key.
+    #[serde(default = "external_id_field")]
+    #[schemars(example = &"Leadstream_Id__c")]
+    pub external_id_field: String,
+    /// The REST API version.
+    #[serde(default = "api_version")]
+    #[schemars(example = &"62.0")]
+    pub api_version: String,
+    /// How long a delivery waits for others to share its call.
+    #[serde(default = "linger_ms")]
+    #[schemars(example = 200)]
+    pub linger_ms: u64,
+    /// Records in one call, 1 to 200.
+    #[serde(default = "batch_size")]
+    #[schemars(example = 200)]
+    pub batch_size: usize,
+    /// How long to wait for the answer to a write. A write that we gave up on may still commit.
+    #[serde(default = "request_timeout_seconds")]
+    #[schemars(example = 120)]
+    pub request_timeout_seconds: u64,
+    /// How often a delivery is tried, over about a day, before it becomes a dead letter.
+    #[serde(default = "max_attempts")]
+    #[schemars(example = 20)]
+    pub max_attempts: u32,
+    /// Whether Salesforce's lead assignment rule runs when a lead is created. It never runs on
+    /// updates: it would take leads from their owners.
+    #[serde(default)]
+    #[schemars(example = &"off")]
+    pub assignment_rule: AssignmentRule,
+    /// Save although an "allow with alert" duplicate rule of the org finds a match.
+    #[serde(default)]
+    #[schemars(example = false)]
+    pub allow_duplicates: bool,
+    /// Salesforce Lead field = where from, and when to write; the standard ones need no line.
+    #[serde(default)]
+    pub lead: BTreeMap<String, LeadMapping>,
+}
+
+fn external_id_field() -> String {
+    "Leadstream_Id__c".to_owned()
+}
+
+fn api_version() -> String {
+    "62.0".to_owned()
+}
+
+const fn linger_ms() -> u64 {
+    200
+}
+
+const fn batch_size() -> usize {
+    200
+}
+
+const fn request_timeout_seconds() -> u64 {
+    120
+}
+
+const fn max_attempts() -> u32 {
+    20
+}
+
+/// How to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SalesforceAuth {
+    /// `client_id` and `client_secret`, run as the user set in the app's policies.
+    #[default]
+    ClientCredentials,
+    /// `username` and `private_key`.
+    JwtBearer,
+}
+
+/// Whether Salesforce's lead assignment rule runs on create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AssignmentRule {
+    /// It does not run: new leads belong to the integration user or the org's default owner.
+    #[default]
+    Off,
+    /// The org's active rule runs when a lead is created.
+    OnCreate,
+}
+
+/// What goes into one Salesforce field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeadMapping {
+    /// The lead field, or UTM parameter or click id, that the value is taken from.
+    #[schemars(example = &"plan")]
+    pub from: String,
+    /// When to write over what Salesforce holds.
+    #[serde(default)]
+    #[schemars(example = &"if_blank")]
+    pub write: WritePolicy,
+    /// What to do when Salesforce refuses the value.
+    #[serde(default)]
+    #[schemars(example = &"drop_field")]
+    pub on_invalid: OnInvalid,
+    /// The value for when there is none, or none that Salesforce takes.
+    #[schemars(example = &"[not provided]")]
+    pub default: Option<String>,
+    /// Values to replace, e.g. a form's answer by the picklist's value.
+    #[serde(default)]
+    #[schemars(example = &serde_json::json!({ "a": "Starter" }))]
+    pub values: BTreeMap<String, String>,
+}
+
+/// When to write over what Salesforce holds. A blank never overwrites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WritePolicy {
+    /// Only where Salesforce has nothing.
+    #[default]
+    IfBlank,
+    /// Whatever Salesforce has.
+    Always,
+    /// Only if the submission is newer than the record's last change.
+    IfNewer,
+    /// Only when the record is created.
+    CreateOnly,
+    /// For opt-outs: true is written, false never.
+    MostRestrictive,
+    /// Never; for turning a standard field off.
+    Never,
+}
+
+/// What to do when Salesforce refuses a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInvalid {
+    /// Hold the lead as a dead letter until the value or the org is mended.
+    #[default]
+    Hold,
+    /// Send the lead without this field and note it on the timeline.
+    DropField,
+    /// Send `default` in place of the value.
+    Default,
+}

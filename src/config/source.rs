@@ -1,0 +1,49 @@
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::connector::ConnectorOptions;
+
+/// One configured use of a connector: what all connectors have in common.
+///
+/// The connector's own options stand beside these in the same table; `options` holds them.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// The connector: `web-form`.
+    #[schemars(example = &"web-form")]
+    pub connector: String,
+    /// The country (ISO 3166 alpha-2) of phone numbers that name none.
+    #[schemars(example = &"DE")]
+    pub default_country: Option<String>,
+    /// `LeadSource` for leads whose payload says none.
+    #[schemars(example = &"Web")]
+    pub lead_source: Option<String>,
+    /// The campaign, by name or id, for leads whose payload says none.
+    #[schemars(example = &"Website demo request")]
+    pub campaign: Option<String>,
+    /// A stand-in in place of the vendor. Plain http only to loopback.
+    #[schemars(example = &"http://127.0.0.1:9101")]
+    pub base_url: Option<Url>,
+    /// Lead field = where in the payload; the usual names need no line.
+    #[serde(default)]
+    pub fields: BTreeMap<String, FieldMapping>,
+    /// The connector's own options. Set by `config::load` from the rest of the table.
+    #[serde(skip)]
+    pub options: ConnectorOptions,
+}
+
+/// Where in the payload a lead field is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FieldMapping {
+    /// The name of the field in the payload; dots go into nested JSON: `answers.plan`.
+    #[schemars(example = &"answers.plan")]
+    pub from: String,
+    /// Values to replace, e.g. a form's answer by the picklist's value.
+    #[serde(default)]
+    #[schemars(example = &serde_json::json!({ "a": "Starter" }))]
+    pub values: BTreeMap<String, String>,
+}

@@ -1,0 +1,3 @@
+//! Connectors that no manifest can say.
+
+pub mod web_form;

@@ -1,0 +1,1 @@
+//! Builds all from a Config, runs it, stops it.

@@ -1,0 +1,20 @@
+//! DESIGN's words as plain data. No module here does anything: no I/O, no clock, no randomness.
+
+mod delivery;
+mod end;
+mod event;
+pub mod field;
+mod id;
+mod lead;
+mod source;
+mod submission;
+mod time;
+
+pub use delivery::{DeadLetter, Delivery, Destination};
+pub use end::End;
+pub use event::{CaptchaVerdict, Event, EventMeta, NewEvent};
+pub use id::{DeliveryId, EventId, InvalidId, LeadId, SubmissionId};
+pub use lead::{Held, Lead};
+pub use source::SourceName;
+pub use submission::{Extracted, KeyKind, MatchKey, Note, Submission, Verdict};
+pub use time::Millis;

@@ -1,0 +1,124 @@
+//! Logs and metrics. Labels come from the configuration only, never from payloads.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Label of what belongs to one source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SourceLabel {
+    /// The source's name.
+    pub source: String,
+}
+
+/// Labels of what was refused at the door.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusalLabel {
+    /// The source's name; `unknown` if there is none of that name.
+    pub source: String,
+    /// The stable reason code.
+    pub reason: &'static str,
+}
+
+/// Labels of how submissions ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EndLabel {
+    /// The source's name.
+    pub source: String,
+    /// `End::name`.
+    pub end: &'static str,
+}
+
+/// Label of what a Salesforce call was for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PurposeLabel {
+    /// `token`, `upsert`, `retrieve`, `query`, `describe`, `limits`.
+    pub purpose: &'static str,
+}
+
+/// All metrics. Counters live as long as the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Events committed to the inbox.
+    pub events_accepted: Family<SourceLabel, Counter>,
+    /// Requests refused at the door.
+    pub requests_refused: Family<RefusalLabel, Counter>,
+    /// Seconds from the arrival of a request's body to the commit of its event.
+    pub acknowledge_seconds: Histogram,
+    /// Events in one commit.
+    pub events_per_commit: Histogram,
+    /// Submissions that came to their end.
+    pub submissions_ended: Family<EndLabel, Counter>,
+    /// Deliveries that are not at their end.
+    pub outbox_pending: Gauge,
+    /// Seconds since the oldest of them was decided.
+    pub oldest_pending_seconds: Gauge,
+    /// Calls made to Salesforce.
+    pub salesforce_calls: Family<PurposeLabel, Counter>,
+    /// Calls that the org has used of its rolling 24 hours, as it last said.
+    pub salesforce_api_used: Gauge,
+    /// Calls that the org may use in 24 hours, as it last said.
+    pub salesforce_api_allowed: Gauge,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("leadstream");
+        let metrics = Self {
+            events_accepted: Family::default(),
+            requests_refused: Family::default(),
+            acknowledge_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+            events_per_commit: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
+            submissions_ended: Family::default(),
+            outbox_pending: Gauge::default(),
+            oldest_pending_seconds: Gauge::default(),
+            salesforce_calls: Family::default(),
+            salesforce_api_used: Gauge::default(),
+            salesforce_api_allowed: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("events_accepted", "Events committed to the inbox", metrics.events_accepted.clone());
+        registry.register("requests_refused", "Requests refused at the door", metrics.requests_refused.clone());
+        registry.register_with_unit(
+            "acknowledge",
+            "From the arrival of a request's body to the commit of its event",
+            Unit::Seconds,
+            metrics.acknowledge_seconds.clone(),
+        );
+        registry.register("events_per_commit", "Events in one commit", metrics.events_per_commit.clone());
+        registry.register("submissions_ended", "Submissions that came to their end", metrics.submissions_ended.clone());
+        registry.register("outbox_pending", "Deliveries that are not at their end", metrics.outbox_pending.clone());
+        registry.register(
+            "oldest_pending_seconds",
+            "Age of the oldest delivery that is not at its end",
+            metrics.oldest_pending_seconds.clone(),
+        );
+        registry.register("salesforce_calls", "Calls made to Salesforce", metrics.salesforce_calls.clone());
+        registry.register(
+            "salesforce_api_used",
+            "Calls that the org has used of its rolling 24 hours",
+            metrics.salesforce_api_used.clone(),
+        );
+        registry.register(
+            "salesforce_api_allowed",
+            "Calls that the org may use in 24 hours",
+            metrics.salesforce_api_allowed.clone(),
+        );
+        Arc::new(Self { registry, ..metrics })
+    }
+
+    /// The exposition text (OpenMetrics, which Prometheus reads).
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}

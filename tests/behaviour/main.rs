@@ -1,0 +1,1 @@
+//! Behaviour tests: through public doors only (HTTP, CLI, config). One binary, so that it links once.
