@@ -1,14 +1,31 @@
+//! Many requests, one commit: whoever arrives while the disk is busy shares the next sync.
+
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error};
 
+use crate::edge::clock::SharedClock;
+use crate::edge::random::IdGenerator;
 use crate::model::{EventId, NewEvent};
+use crate::store::{InboxWriter, Store};
+use crate::telemetry::Metrics;
 
-/// The way into the inbox: many requests, one commit. Cheap to clone.
+/// The most events in one commit.
+const MOST_EVENTS: usize = 1024;
+
+/// How often the writer lets others run before it commits, as long as that brings it more events.
+/// Requests that were woken by the last commit are about to be followed by the next ones.
+const MOST_YIELDS: usize = 8;
+
+/// The way into the inbox. Cheap to clone; when all are dropped, the writer ends.
 #[derive(Debug, Clone)]
 pub struct Inbox {
     queue: mpsc::Sender<Waiting>,
 }
 
-/// Why an event was not taken. Nothing of it is stored; its sender may try again.
+/// Why an event was not taken. Nothing of it is stored, as far as we know; its sender may try
+/// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// Too many events wait for the disk.
@@ -29,7 +46,109 @@ impl Inbox {
     /// Returns the event's id once it is on disk.
     pub async fn append(&self, event: NewEvent) -> Result<EventId, AppendError> {
         let (done, committed) = oneshot::channel();
-        self.queue.try_send(Waiting { event, done }).map_err(|_| AppendError::Full)?;
+        self.queue
+            .try_send(Waiting { event, done })
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => AppendError::Full,
+                mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable,
+            })?;
         committed.await.unwrap_or(Err(AppendError::Unavailable))
+    }
+}
+
+/// The writer behind an `Inbox`.
+#[derive(Debug)]
+pub struct GroupCommit {
+    queue: mpsc::Receiver<Waiting>,
+    writer: InboxWriter,
+    ids: IdGenerator,
+    store: Arc<Store>,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+}
+
+/// An inbox of which at most `capacity` events wait for the disk, and its writer.
+pub async fn group_commit(
+    store: Arc<Store>,
+    capacity: usize,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+) -> Result<(Inbox, GroupCommit), crate::store::StoreError> {
+    let writer = store.inbox_writer().await?;
+    let (sender, queue) = mpsc::channel(capacity.max(1));
+    let ids = IdGenerator::above(writer.highest().0);
+    Ok((
+        Inbox { queue: sender },
+        GroupCommit {
+            queue,
+            writer,
+            ids,
+            store,
+            clock,
+            metrics,
+        },
+    ))
+}
+
+impl GroupCommit {
+    /// Commits until every `Inbox` is dropped and the queue is empty.
+    pub async fn run(mut self) {
+        let mut waiting = Vec::with_capacity(MOST_EVENTS);
+        let mut events = Vec::with_capacity(MOST_EVENTS);
+        let mut senders = Vec::with_capacity(MOST_EVENTS);
+        while self.queue.recv_many(&mut waiting, MOST_EVENTS).await > 0 {
+            self.gather(&mut waiting).await;
+            for Waiting { event, done } in waiting.drain(..) {
+                events.push(event);
+                senders.push(done);
+            }
+            self.commit(&events, &mut senders).await;
+            events.clear();
+        }
+    }
+
+    async fn gather(&mut self, waiting: &mut Vec<Waiting>) {
+        for _ in 0..MOST_YIELDS {
+            let before = waiting.len();
+            tokio::task::yield_now().await;
+            while waiting.len() < MOST_EVENTS {
+                match self.queue.try_recv() {
+                    Ok(next) => waiting.push(next),
+                    Err(_) => break,
+                }
+            }
+            if waiting.len() == before {
+                return;
+            }
+        }
+    }
+
+    async fn commit(
+        &mut self,
+        events: &[NewEvent],
+        senders: &mut Vec<oneshot::Sender<Result<EventId, AppendError>>>,
+    ) {
+        let first = self.ids.take(self.clock.now(), events.len());
+        let result = self.writer.append(EventId(first), events).await;
+        match &result {
+            Ok(()) => debug!(events = events.len(), "committed"),
+            // Said once a group, not once an event: the senders are told one by one.
+            Err(error) => {
+                error!(events = events.len(), %error, "events were refused: the inbox cannot be written")
+            }
+        }
+        for (id, sender) in (first..).zip(senders.drain(..)) {
+            let answer = if result.is_ok() {
+                Ok(EventId(id))
+            } else {
+                Err(AppendError::Unavailable)
+            };
+            // Whoever no longer waits has gone; the event stays, and reaches Salesforce.
+            let _ = sender.send(answer);
+        }
+        if result.is_ok() {
+            self.metrics.events_per_commit.observe(events.len() as f64);
+            self.store.inbox_changed.notify_one();
+        }
     }
 }

@@ -2,4 +2,4 @@
 
 mod group_commit;
 
-pub use group_commit::{AppendError, Inbox};
+pub use group_commit::{AppendError, GroupCommit, Inbox, group_commit};

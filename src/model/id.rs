@@ -96,10 +96,6 @@ id!(
     LeadId
 );
 id!(
-    /// One person's data out of one event.
-    SubmissionId
-);
-id!(
     /// One intended change at a destination.
     DeliveryId
 );

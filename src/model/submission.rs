@@ -77,6 +77,21 @@ pub enum KeyKind {
     PhoneAndLastName = 2,
 }
 
+impl KeyKind {
+    /// All kinds, strongest first.
+    pub const ALL: [Self; 2] = [Self::Email, Self::PhoneAndLastName];
+}
+
+/// A match key as the store holds it: no personal data, of one size. A match has to be verified on
+/// the lead's own values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash {
+    /// What kind of value.
+    pub kind: KeyKind,
+    /// Keyed hash of the value.
+    pub hash: i64,
+}
+
 /// Something that was done to a value, in plain words, without the value itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {

@@ -1,1 +1,294 @@
-//! (see lib.rs)
+//! The one door to the database.
+//!
+//! Two SQLite files, both in WAL mode with `synchronous=FULL`: the inbox, which only ingest
+//! appends to, and everything else. So an acknowledgement never waits for another loop's
+//! transaction, and no transaction spans both: the inbox is immutable, and what became of its
+//! events stands with the leads.
+//!
+//! Promises: what a method has returned from is on disk; a transaction that was not committed left
+//! no trace. Never sees HTTP, vendors or rules.
+
+mod audit;
+mod dead_letters;
+mod dialect;
+mod inbox;
+mod leads;
+mod outbox;
+mod timeline;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{Sqlite, Transaction};
+use tokio::sync::Notify;
+
+use crate::edge::random::{self, IdGenerator};
+use crate::model::{EventId, LeadId, Millis};
+
+pub use audit::AuditLine;
+pub use dead_letters::OpenDeadLetter;
+pub use inbox::InboxWriter;
+pub use leads::{Changes, EarlierSubmission, KnownLead, StoredSubmission, Touch};
+pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
+pub use timeline::{TimelineEntry, TimelineLine};
+
+/// Why the store did not do what it was asked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Not a `sqlite:` URL.
+    #[error("`{0}` is not a store that this version knows; write sqlite:<file>")]
+    Url(String),
+    /// Another process runs on this store.
+    #[error("another leadstream runs on {0}")]
+    InUse(PathBuf),
+    /// There is no store there.
+    #[error("there is no store at {0}")]
+    Missing(PathBuf),
+    /// The file system refused.
+    #[error("cannot open {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database refused.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The tables could not be brought up to date.
+    #[error("the tables could not be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A row does not hold what we wrote.
+    #[error("{table} row {id} is damaged: {reason}")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// The row's id.
+        id: i64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Who opens the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The daemon: creates what is missing; no second daemon may run on the same files.
+    Daemon,
+    /// A command beside it: the store must exist.
+    Command,
+}
+
+/// The database, shared by all loops.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    writer: SqlitePool,
+    readers: SqlitePool,
+    ids: IdGenerator,
+    tag: String,
+    key_secret: [u8; 16],
+    /// There may be new events, or events to replay.
+    pub inbox_changed: Notify,
+    /// There may be new deliveries.
+    pub outbox_changed: Notify,
+    /// Locked as long as the store is open.
+    _lock: Option<File>,
+}
+
+/// A write transaction. Dropped without `commit`, it leaves no trace.
+#[derive(Debug)]
+pub struct Write(Transaction<'static, Sqlite>);
+
+impl Store {
+    /// Opens the store at `url`; a relative file is taken from `directory`.
+    pub async fn open(
+        url: &str,
+        directory: &Path,
+        access: Access,
+    ) -> Result<Arc<Self>, StoreError> {
+        let path = dialect::file_of(url, directory)?;
+        let lock = match access {
+            Access::Daemon => Some(lock(&path)?),
+            Access::Command if path.exists() => None,
+            Access::Command => return Err(StoreError::Missing(path)),
+        };
+        // Opening the inbox first makes its table, which the others attach.
+        drop(InboxWriter::open(&path).await?);
+        let writer = dialect::connect_writer(&path).await?;
+        sqlx::migrate!("src/store/migrations/sqlite/main")
+            .run(&writer)
+            .await?;
+        let readers = dialect::connect_readers(&path).await?;
+
+        let highest: i64 = sqlx::query_scalar(
+            "SELECT MAX(COALESCE((SELECT MAX(id) FROM lead), 0), COALESCE((SELECT MAX(id) FROM delivery), 0), \
+             COALESCE((SELECT MAX(id) FROM timeline), 0), COALESCE((SELECT MAX(id) FROM touch), 0), \
+             COALESCE((SELECT MAX(id) FROM dead_letter), 0))",
+        )
+        .fetch_one(&writer)
+        .await?;
+        let tag = fact(&writer, "tag", || hex(&random::bytes::<4>())).await?;
+        let secret = fact(&writer, "key_secret", || hex(&random::bytes::<16>())).await?;
+        let key_secret = u128::from_str_radix(&secret, 16)
+            .map_err(|error| StoreError::Damaged {
+                table: "store_info",
+                id: 0,
+                reason: error.to_string(),
+            })?
+            .to_be_bytes();
+        Ok(Arc::new(Self {
+            path,
+            writer,
+            readers,
+            ids: IdGenerator::above(highest),
+            tag,
+            key_secret,
+            inbox_changed: Notify::new(),
+            outbox_changed: Notify::new(),
+            _lock: lock,
+        }))
+    }
+
+    /// The inbox's one writer.
+    pub async fn inbox_writer(&self) -> Result<InboxWriter, StoreError> {
+        InboxWriter::open(&self.path).await
+    }
+
+    /// Starts a write transaction, as soon as no other is open.
+    pub async fn write(&self) -> Result<Write, StoreError> {
+        Ok(Write(self.writer.begin_with(dialect::BEGIN_WRITE).await?))
+    }
+
+    /// The first of `count` fresh ids in a row, for anything but events.
+    pub fn take_ids(&self, now: Millis, count: usize) -> i64 {
+        self.ids.take(now, count)
+    }
+
+    /// The secret that match keys are hashed with.
+    pub fn key_secret(&self) -> [u8; 16] {
+        self.key_secret
+    }
+
+    /// The external id of a lead in Salesforce: known before it is first sent, and no other
+    /// store's.
+    pub fn external_id(&self, lead: LeadId) -> String {
+        format!("{lead}{}", self.tag)
+    }
+
+    /// Whether the store takes writes.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        set_fact(write.connection(), "probe", "").await?;
+        write.commit().await
+    }
+
+    /// The event up to which all are processed.
+    pub async fn floor(&self) -> Result<EventId, StoreError> {
+        let floor: Option<String> =
+            sqlx::query_scalar("SELECT value FROM store_info WHERE name = 'floor'")
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(EventId(
+            floor.and_then(|text| text.parse().ok()).unwrap_or(0),
+        ))
+    }
+
+    /// Closes all connections; what is open elsewhere is finished first.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+impl Write {
+    /// Makes it so.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+
+    /// Remembers that all events up to `event` are processed.
+    pub async fn raise_floor(&mut self, event: EventId) -> Result<(), StoreError> {
+        set_fact(self.connection(), "floor", &event.0.to_string()).await
+    }
+
+    fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.0
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
+}
+
+/// A fact of this store; made on the first start.
+async fn fact(
+    pool: &SqlitePool,
+    name: &str,
+    make: impl Fn() -> String,
+) -> Result<String, StoreError> {
+    sqlx::query(
+        "INSERT INTO store_info (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(name)
+    .bind(make())
+    .execute(pool)
+    .await?;
+    Ok(
+        sqlx::query_scalar("SELECT value FROM store_info WHERE name = $1")
+            .bind(name)
+            .fetch_one(pool)
+            .await?,
+    )
+}
+
+async fn set_fact(
+    connection: &mut SqliteConnection,
+    name: &str,
+    value: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO store_info (name, value) VALUES ($1, $2) \
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(name)
+    .bind(value)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Two daemons on one file would give the same ids and send the same deliveries.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    let lock_path = PathBuf::from(name);
+    let file_error = |source| StoreError::File {
+        path: lock_path.clone(),
+        source,
+    };
+    if let Some(directory) = path
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(directory).map_err(file_error)?;
+    }
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(file_error)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(file_error(source)),
+    }
+}

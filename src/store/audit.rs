@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+
+use super::{Store, StoreError};
+use crate::model::{End, SourceName};
+
+/// The books of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditLine {
+    /// Events in the inbox.
+    pub accepted: u64,
+    /// Events that came to an end, by the end of the least finished of their submissions.
+    pub ends: BTreeMap<End, u64>,
+    /// Events that wait to be processed.
+    pub waiting: u64,
+    /// Events whose delivery is on its way.
+    pub delivering: u64,
+}
+
+impl AuditLine {
+    /// Events that are not at their end.
+    pub fn in_flight(&self) -> u64 {
+        self.waiting + self.delivering
+    }
+
+    /// Accepted less all that is accounted for: above zero, leads are missing; below, counted twice.
+    pub fn difference(&self) -> i64 {
+        self.accepted as i64 - (self.ends.values().sum::<u64>() + self.in_flight()) as i64
+    }
+}
+
+/// By the least finished submission of each event.
+const ENDS: &str = "SELECT source, rank, COUNT(*) FROM (SELECT source, event_id, MIN(CASE outcome \
+     WHEN 'dead_letter' THEN 1 WHEN 'in_review' THEN 2 WHEN 'synced' THEN 3 WHEN 'merged' THEN 4 \
+     WHEN 'filtered' THEN 5 WHEN 'erased' THEN 6 ELSE 0 END) AS rank \
+     FROM submission GROUP BY source, event_id) AS ended WHERE rank > 0 GROUP BY source, rank";
+
+/// In flight is counted from the outbox, not as what is left over: an event without an end whose
+/// delivery is gone must show as a difference.
+const DELIVERING: &str = "SELECT s.source, COUNT(DISTINCT s.event_id) FROM delivery d \
+     JOIN submission s ON s.delivery_id = d.id \
+     WHERE d.state IN ('pending', 'sending') AND s.outcome IS NULL GROUP BY s.source";
+
+const ACCEPTED: &str = "SELECT source, COUNT(*) FROM event GROUP BY source";
+
+/// Likewise from where processing stands, not as what is left over: an event that was passed by
+/// must show as a difference.
+const WAITING: &str = "SELECT source, COUNT(*) FROM event e WHERE (e.id > $1 \
+     OR e.id IN (SELECT event_id FROM replay)) \
+     AND NOT EXISTS (SELECT 1 FROM submission s WHERE s.event_id = e.id) GROUP BY source";
+
+fn end_of_rank(rank: i64) -> Option<End> {
+    [
+        End::DeadLetter,
+        End::Review,
+        End::Synced,
+        End::Merged,
+        End::Filtered,
+        End::Erased,
+    ]
+    .get(usize::try_from(rank - 1).ok()?)
+    .copied()
+}
+
+impl Store {
+    /// The books, by source, at one moment.
+    pub async fn audit(&self) -> Result<BTreeMap<SourceName, AuditLine>, StoreError> {
+        // What became of events is read first: an event that is committed or processed meanwhile
+        // then counts as accepted and waiting, both from one view of the inbox.
+        let mut view = self.readers.begin().await?;
+        let floor: Option<String> =
+            sqlx::query_scalar("SELECT value FROM store_info WHERE name = 'floor'")
+                .fetch_optional(&mut *view)
+                .await?;
+        let floor: i64 = floor.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let ends: Vec<(String, i64, i64)> = sqlx::query_as(ENDS).fetch_all(&mut *view).await?;
+        let delivering: Vec<(String, i64)> =
+            sqlx::query_as(DELIVERING).fetch_all(&mut *view).await?;
+        let accepted: Vec<(String, i64)> = sqlx::query_as(ACCEPTED).fetch_all(&mut *view).await?;
+        let waiting: Vec<(String, i64)> = sqlx::query_as(WAITING)
+            .bind(floor)
+            .fetch_all(&mut *view)
+            .await?;
+        view.commit().await?;
+
+        let mut books: BTreeMap<SourceName, AuditLine> = BTreeMap::new();
+        let mut line = |source: &str, set: &dyn Fn(&mut AuditLine)| {
+            set(books.entry(SourceName::new(source)).or_default());
+        };
+        for (source, count) in &accepted {
+            line(source, &|line| line.accepted = *count as u64);
+        }
+        for (source, rank, count) in &ends {
+            if let Some(end) = end_of_rank(*rank) {
+                line(source, &|line| {
+                    line.ends.insert(end, *count as u64);
+                });
+            }
+        }
+        for (source, count) in &delivering {
+            line(source, &|line| line.delivering = *count as u64);
+        }
+        for (source, count) in &waiting {
+            line(source, &|line| line.waiting = *count as u64);
+        }
+        Ok(books)
+    }
+}

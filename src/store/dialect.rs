@@ -1,0 +1,231 @@
+//! All that differs between SQLite and PostgreSQL: opening, transactions, many rows a statement,
+//! lists of ids.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Encode, Sqlite, Type};
+
+use super::StoreError;
+
+/// Takes the write lock at once: a transaction that first reads and then writes would otherwise
+/// find out too late that another was quicker.
+pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// The rows of a JSON array of numbers, bound as text: `WHERE id IN (…)`.
+macro_rules! listed {
+    ($parameter:literal) => {
+        concat!("(SELECT value FROM json_each(", $parameter, "))")
+    };
+}
+pub(super) use listed;
+
+/// How long a writer waits for another process's write to end.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pages of write-ahead log before they are copied into the database file (4 KiB each).
+const CHECKPOINT_PAGES: &str = "2000";
+
+/// Splits `sqlite:<file>` and resolves a relative file against `directory`.
+pub(super) fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {
+    let name = url
+        .strip_prefix("sqlite://")
+        .or_else(|| url.strip_prefix("sqlite:"))
+        .filter(|name| !name.is_empty() && !name.starts_with(":memory:"))
+        .ok_or_else(|| StoreError::Url(url.to_owned()))?;
+    Ok(directory.join(name))
+}
+
+/// The inbox's file, beside the store's.
+pub(super) fn inbox_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-inbox");
+    PathBuf::from(name)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("temp_store", "memory")
+        .statement_cache_capacity(256)
+        .disable_statement_logging()
+}
+
+/// The connection that ingest appends by.
+pub(super) async fn connect_inbox(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    options(&inbox_file(path))
+        .thread_name(|_| "store-inbox".to_owned())
+        .connect()
+        .await
+}
+
+/// Connections to everything; the inbox is attached, to be read.
+async fn pool(
+    options: SqliteConnectOptions,
+    path: &Path,
+    size: u32,
+) -> Result<SqlitePool, sqlx::Error> {
+    let inbox = inbox_file(path).to_string_lossy().into_owned();
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .acquire_timeout(Duration::from_secs(60))
+        .after_connect(move |connection, _| {
+            let inbox = inbox.clone();
+            Box::pin(async move {
+                sqlx::query("ATTACH DATABASE $1 AS inbox")
+                    .bind(inbox)
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await
+}
+
+/// The one connection that writes everything but the inbox.
+pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    pool(
+        options(path).thread_name(|_| "store-main".to_owned()),
+        path,
+        1,
+    )
+    .await
+}
+
+/// Connections that only read, and wait for no writer.
+pub(super) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    pool(
+        options(path)
+            .thread_name(|n| format!("store-read-{n}"))
+            .pragma("query_only", "on"),
+        path,
+        2,
+    )
+    .await
+}
+
+/// The values of many rows for one statement.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    arguments: SqliteArguments,
+}
+
+impl Rows {
+    /// The next value of the current row.
+    pub(super) fn push<'t, T: Encode<'t, Sqlite> + Type<Sqlite>>(
+        &mut self,
+        value: T,
+    ) -> Result<(), sqlx::Error> {
+        self.arguments.add(value).map_err(sqlx::Error::Encode)
+    }
+}
+
+/// The most rows in one statement; SQLite takes 32,766 values in all.
+const MOST_ROWS: usize = 256;
+
+/// `before (?,?),(?,?) after`, made once for each shape.
+fn statement(before: &'static str, columns: usize, rows: usize, after: &'static str) -> Arc<str> {
+    type Shape = (&'static str, usize, &'static str);
+    static MADE: LazyLock<Mutex<HashMap<Shape, Arc<str>>>> = LazyLock::new(Mutex::default);
+    MADE.lock()
+        .entry((before, rows, after))
+        .or_insert_with(|| {
+            let row = format!("({})", vec!["?"; columns].join(","));
+            let mut text =
+                String::with_capacity(before.len() + after.len() + rows * (row.len() + 1));
+            text.push_str(before);
+            for index in 0..rows {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "{}{row}", if index == 0 { " " } else { "," });
+            }
+            text.push(' ');
+            text.push_str(after);
+            text.into()
+        })
+        .clone()
+}
+
+/// Inserts many rows: `before` is `INSERT INTO t (…) VALUES`, `after` an `ON CONFLICT` or nothing.
+///
+/// Rows go by powers of two, so that few statements need preparing: a row of 256 a statement costs
+/// a twentieth of a statement a row.
+pub(super) async fn insert<R>(
+    connection: &mut SqliteConnection,
+    before: &'static str,
+    columns: usize,
+    after: &'static str,
+    rows: &[R],
+    bind: impl Fn(&mut Rows, &R) -> Result<(), sqlx::Error>,
+) -> Result<(), sqlx::Error> {
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let count = (1 << rest.len().ilog2()).min(MOST_ROWS);
+        let (now, later) = rest.split_at(count);
+        let mut values = Rows::default();
+        values.arguments.reserve(count * columns, 0);
+        for row in now {
+            bind(&mut values, row)?;
+        }
+        let text = statement(before, columns, count, after);
+        sqlx::query_with(AssertSqlSafe(text), values.arguments)
+            .execute(&mut *connection)
+            .await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// Inserts many rows as one statement, which is then its own transaction: one message to the
+/// database's thread and one sync. `before` is `INSERT INTO t (…) SELECT * FROM (VALUES`, `after`
+/// `) WHERE column1 IS NOT NULL`: the rows that are missing to the next power of two are NULL.
+pub(super) async fn insert_at_once<R>(
+    connection: &mut SqliteConnection,
+    before: &'static str,
+    columns: usize,
+    after: &'static str,
+    rows: &[R],
+    bind: impl Fn(&mut Rows, &R) -> Result<(), sqlx::Error>,
+) -> Result<(), sqlx::Error> {
+    let count = rows.len().next_power_of_two();
+    let mut values = Rows::default();
+    values.arguments.reserve(rows.len() * columns, 0);
+    for row in rows {
+        bind(&mut values, row)?;
+    }
+    // Values that are not bound are NULL.
+    let text = statement(before, columns, count, after);
+    sqlx::query_with(AssertSqlSafe(text), values.arguments)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// A list of ids, bound as one text; see `listed!`.
+pub(super) fn id_list(ids: impl IntoIterator<Item = i64>) -> String {
+    let mut text = String::from("[");
+    for (index, id) in ids.into_iter().enumerate() {
+        let separator = if index == 0 { "" } else { "," };
+        let _ = write!(text, "{separator}{id}");
+    }
+    text.push(']');
+    text
+}
+

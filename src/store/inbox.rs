@@ -1,0 +1,127 @@
+use bytes::Bytes;
+use sqlx::sqlite::SqliteConnection;
+
+use super::{Store, StoreError, dialect};
+use crate::model::{Event, EventId, EventMeta, Millis, NewEvent, SourceName};
+
+const APPEND: &str =
+    "INSERT INTO event (id, source, received_at, content_type, meta, body) SELECT * FROM (VALUES";
+const APPENDED: &str = ") WHERE column1 IS NOT NULL";
+
+/// Events after the last one that all before it are processed, which have no submission yet.
+const UNPROCESSED: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
+     WHERE id > $1 ORDER BY id LIMIT $2";
+
+const TO_REPLAY: &str = "SELECT e.id, e.source, e.received_at, e.content_type, e.meta, e.body \
+     FROM replay r JOIN event e ON e.id = r.event_id ORDER BY e.id LIMIT $1";
+
+const ONE: &str =
+    "SELECT id, source, received_at, content_type, meta, body FROM event WHERE id = $1";
+
+/// Appends to the inbox. There is one in a process, and it belongs to ingest's group commit.
+#[derive(Debug)]
+pub struct InboxWriter {
+    connection: SqliteConnection,
+    highest: EventId,
+}
+
+impl InboxWriter {
+    pub(super) async fn open(path: &std::path::Path) -> Result<Self, StoreError> {
+        let mut connection = dialect::connect_inbox(path).await?;
+        sqlx::migrate!("src/store/migrations/sqlite/inbox")
+            .run(&mut connection)
+            .await?;
+        let highest: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM event")
+            .fetch_one(&mut connection)
+            .await?;
+        Ok(Self {
+            connection,
+            highest: EventId(highest.unwrap_or(0)),
+        })
+    }
+
+    /// The highest id in use, at the time of opening.
+    pub fn highest(&self) -> EventId {
+        self.highest
+    }
+
+    /// Appends `events`, whose ids are `first`, `first` + 1, …, in one transaction. When this
+    /// returns they are on disk.
+    pub async fn append(&mut self, first: EventId, events: &[NewEvent]) -> Result<(), StoreError> {
+        let rows: Vec<(i64, &NewEvent)> = (first.0..).zip(events).collect();
+        dialect::insert_at_once(
+            &mut self.connection,
+            APPEND,
+            6,
+            APPENDED,
+            &rows,
+            |values, (id, event)| {
+                values.push(*id)?;
+                values.push(&*event.source)?;
+                values.push(event.received_at.0)?;
+                values.push(&*event.content_type)?;
+                values.push(
+                    serde_json::to_string(&event.meta)
+                        .map_err(|error| sqlx::Error::Encode(error.into()))?,
+                )?;
+                values.push(&*event.body)
+            },
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+type Row = (i64, String, i64, String, String, Vec<u8>);
+
+fn event((id, source, received_at, content_type, meta, body): Row) -> Result<Event, StoreError> {
+    let meta: EventMeta = serde_json::from_str(&meta).map_err(|error| StoreError::Damaged {
+        table: "event",
+        id,
+        reason: error.to_string(),
+    })?;
+    Ok(Event {
+        id: EventId(id),
+        received: NewEvent {
+            source: SourceName::new(&source),
+            received_at: Millis(received_at),
+            content_type,
+            meta,
+            body: Bytes::from(body),
+        },
+    })
+}
+
+impl Store {
+    /// The next events in order of their ids, after `floor` (see `Write::raise_floor`).
+    pub async fn events_after(
+        &self,
+        floor: EventId,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(UNPROCESSED)
+            .bind(floor.0)
+            .bind(limit as i64)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(event).collect()
+    }
+
+    /// Events that are to be processed once more, in order of their ids.
+    pub async fn events_to_replay(&self, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(TO_REPLAY)
+            .bind(limit as i64)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(event).collect()
+    }
+
+    /// One event, if the inbox still holds it.
+    pub async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        let row: Option<Row> = sqlx::query_as(ONE)
+            .bind(id.0)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(event).transpose()
+    }
+}
