@@ -92,25 +92,25 @@ pub async fn group_commit(
 
 impl GroupCommit {
     /// Commits until every `Inbox` is dropped and the queue is empty.
-    pub async fn run(mut self) {
+    pub fn run(mut self) {
         let mut waiting = Vec::with_capacity(MOST_EVENTS);
         let mut events = Vec::with_capacity(MOST_EVENTS);
         let mut senders = Vec::with_capacity(MOST_EVENTS);
-        while self.queue.recv_many(&mut waiting, MOST_EVENTS).await > 0 {
-            self.gather(&mut waiting).await;
+        while self.queue.blocking_recv_many(&mut waiting, MOST_EVENTS) > 0 {
+            self.gather(&mut waiting);
             for Waiting { event, done } in waiting.drain(..) {
                 events.push(event);
                 senders.push(done);
             }
-            self.commit(&events, &mut senders).await;
+            futures_executor::block_on(self.commit(&events, &mut senders));
             events.clear();
         }
     }
 
-    async fn gather(&mut self, waiting: &mut Vec<Waiting>) {
+    fn gather(&mut self, waiting: &mut Vec<Waiting>) {
         for _ in 0..MOST_YIELDS {
             let before = waiting.len();
-            tokio::task::yield_now().await;
+            std::thread::yield_now();
             while waiting.len() < MOST_EVENTS {
                 match self.queue.try_recv() {
                     Ok(next) => waiting.push(next),
