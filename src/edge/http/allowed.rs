@@ -53,10 +53,11 @@ impl AllowedHosts {
     /// Whether `url` may be called. Plain http only to loopback, whatever was added.
     pub fn permits(&self, url: &Url) -> bool {
         let on_loopback = is_loopback(url);
-        let encrypted = url.scheme() == "https";
-        if !encrypted && !(url.scheme() == "http" && on_loopback) {
-            return false;
-        }
+        let encrypted = match url.scheme() {
+            "https" => true,
+            "http" if on_loopback => false,
+            _ => return false,
+        };
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return false;
         };
