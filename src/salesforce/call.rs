@@ -103,6 +103,17 @@ impl CallError {
         matches!(self, Self::MaybeSent(_))
     }
 
+    /// Whether it says something of the records that were to be written: a delivery is not to be
+    /// given up for a network, a token or an org that nobody could have written with.
+    pub fn counts_as_try(&self) -> bool {
+        match self {
+            Self::NotSent(Unsendable::Http(_)) | Self::SignIn(_) => false,
+            Self::NotSent(_) | Self::MaybeSent(_) | Self::Refused { .. } => {
+                self.class() != Class::HoldAll
+            }
+        }
+    }
+
     /// The same for people: a dead letter, or `doctor`.
     pub fn explain(&self) -> Explanation {
         match self {
@@ -353,6 +364,16 @@ mod tests {
     }
 
     #[test]
+    fn a_used_up_limit_counts_against_no_record() {
+        let refused = |code| CallError::Refused {
+            status: 403,
+            errors: vec![error(code, "")],
+        };
+        assert!(!refused("REQUEST_LIMIT_EXCEEDED").counts_as_try());
+        assert!(refused("INSUFFICIENT_ACCESS").counts_as_try());
+    }
+
+    #[test]
     fn only_a_lost_answer_may_have_been_carried_out() {
         let host = || "acme.my.salesforce.com".to_owned();
         let reason = || "reset".to_owned();
@@ -366,8 +387,9 @@ mod tests {
                 reason: reason(),
             },
         );
-        assert!(!CallError::from(connect).maybe_carried_out());
-        assert!(CallError::from(broken).maybe_carried_out());
+        let (connect, broken) = (CallError::from(connect), CallError::from(broken));
+        assert!(!connect.maybe_carried_out() && !connect.counts_as_try());
+        assert!(broken.maybe_carried_out() && broken.counts_as_try());
         assert!(CallError::from(HttpError::Timeout(host())).maybe_carried_out());
         let refused = CallError::from(HttpError::HostNotAllowed(host()));
         assert!(!refused.maybe_carried_out());

@@ -150,6 +150,10 @@ pub(crate) fn fixture(name: &str) -> SecretRef {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what a script holds is an answer or the lack of one"
+)]
 pub(crate) fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(body.into());
     *response.status_mut() = status.try_into().unwrap();
