@@ -220,7 +220,7 @@ impl MappedField {
     }
 
     /// `text`, or what `values` puts in its place: the same text, else the same in another case.
-    fn replaced<'a>(&'a self, text: &'a str) -> &'a str {
+    pub fn replaced<'a>(&'a self, text: &'a str) -> &'a str {
         self.values
             .get(text)
             .or_else(|| {

@@ -36,10 +36,10 @@ pub fn changes(
 ) -> Map {
     let mut changes = Map::new();
     for (name, value) in wanted {
-        let Some(value) = sendable(name, value, mapping) else {
+        let policy = mapping.policy(name);
+        let Some(value) = sendable(name, value, policy) else {
             continue;
         };
-        let policy = mapping.policy(name);
         let send = match held {
             None => policy != WritePolicy::Never,
             Some(held) => {
@@ -55,12 +55,11 @@ pub fn changes(
 }
 
 /// `value` as it would be sent; none for what is never sent at all.
-fn sendable(name: &str, value: &Value, mapping: &Mapping) -> Option<Value> {
+fn sendable(name: &str, value: &Value, policy: WritePolicy) -> Option<Value> {
     if name.eq_ignore_ascii_case("Id") {
         return None;
     }
-    let restricts =
-        is_one_of(name, &OPT_OUTS) || mapping.policy(name) == WritePolicy::MostRestrictive;
+    let restricts = policy == WritePolicy::MostRestrictive || is_one_of(name, &OPT_OUTS);
     match value {
         Value::Bool(true) => Some(Value::Bool(true)),
         _ if restricts => None,
