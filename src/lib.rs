@@ -24,6 +24,8 @@ pub mod daemon;
 pub mod deliver;
 /// The one problem type that people see.
 pub mod diagnostic;
+/// What is missing in the Salesforce org.
+pub mod doctor;
 /// What touches the world: clock, randomness, HTTP, shutdown.
 pub mod edge;
 /// Loop 1: requests to inbox.

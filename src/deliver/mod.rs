@@ -1,1 +1,4 @@
-//! (see lib.rs)
+//! Loop 3: outbox to destinations.
+
+pub mod retry;
+pub mod salesforce;

@@ -1,10 +1,16 @@
 //! Outgoing HTTP: one door that knows the allowed hosts, limits time and size, and whose errors
 //! never show a query string or a header.
 
+mod allowed;
+mod client;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+pub use allowed::{AllowedHosts, is_loopback};
+pub use client::ReqwestHttp;
 
 /// Sends one request. Implemented by `ReqwestHttp`; tests and the fault harness bring their own.
 #[async_trait]
