@@ -36,6 +36,8 @@ pub struct Delivery {
     /// An earlier sending may have been carried out although we never saw its answer: look before
     /// writing again.
     pub unsure: bool,
+    /// When the person gave the newest of its values.
+    pub submitted_at: Millis,
     /// When it was decided.
     pub created_at: Millis,
 }

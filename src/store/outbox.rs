@@ -87,13 +87,13 @@ pub enum Outcome {
 pub type Ended = Vec<(SourceName, End)>;
 
 const INSERT: &str = "INSERT INTO delivery (id, lead_id, destination, fields, state, attempts, unsure, \
-     next_at, created_at) VALUES";
+     next_at, submitted_at, created_at) VALUES";
 
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     deliveries: &[Delivery],
 ) -> Result<(), StoreError> {
-    dialect::insert(connection, INSERT, 9, "", deliveries, |values, delivery| {
+    dialect::insert(connection, INSERT, 10, "", deliveries, |values, delivery| {
         values.push(delivery.id.0)?;
         values.push(delivery.lead.0)?;
         values.push(delivery.destination.name())?;
@@ -105,6 +105,7 @@ pub(super) async fn insert(
         values.push(i64::from(delivery.attempts))?;
         values.push(delivery.unsure)?;
         values.push(delivery.created_at.0)?;
+        values.push(delivery.submitted_at.0)?;
         values.push(delivery.created_at.0)
     })
     .await?;
@@ -146,11 +147,13 @@ const CLAIMABLE: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pendi
      AND o.state IN ('pending', 'sending')) ORDER BY d.next_at, d.id LIMIT $2";
 
 const CLAIMED: &str = concat!(
-    "SELECT d.id, d.lead_id, d.fields, d.attempts, d.unsure, d.created_at, l.salesforce_id \
+    "SELECT d.id, d.lead_id, d.fields, d.attempts, d.unsure, d.submitted_at, d.created_at, l.salesforce_id \
      FROM delivery d JOIN lead l ON l.id = d.lead_id WHERE d.state = 'pending' AND d.lead_id IN ",
     dialect::listed!("$1"),
     " ORDER BY d.id"
 );
+
+type ClaimedRow = (i64, i64, String, i64, bool, i64, i64, Option<String>);
 
 /// From here on, until it is settled, we cannot know whether the destination has carried it out.
 const CLAIM: &str = concat!(
@@ -180,7 +183,7 @@ impl Write {
         if leads.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<(i64, i64, String, i64, bool, i64, Option<String>)> = sqlx::query_as(CLAIMED)
+        let rows: Vec<ClaimedRow> = sqlx::query_as(CLAIMED)
             .bind(dialect::id_list(leads.iter().copied()))
             .fetch_all(self.connection())
             .await?;
@@ -191,7 +194,7 @@ impl Write {
 
         let mut place: HashMap<i64, usize> = HashMap::new();
         let mut claims: Vec<Claim> = Vec::with_capacity(leads.len());
-        for (id, lead, fields, attempts, unsure, created_at, salesforce_id) in rows {
+        for (id, lead, fields, attempts, unsure, submitted_at, created_at, salesforce_id) in rows {
             let fields: BTreeMap<String, Value> =
                 serde_json::from_str(&fields).map_err(|error| StoreError::Damaged {
                     table: "delivery",
@@ -205,6 +208,7 @@ impl Write {
                 fields,
                 attempts: attempts as u32,
                 unsure,
+                submitted_at: Millis(submitted_at),
                 created_at: Millis(created_at),
             };
             let index = *place.entry(lead).or_insert_with(|| {

@@ -1,6 +1,8 @@
-//! Leads into Salesforce: what to send ([`map`], pure) and what of it to write ([`write`], pure).
+//! Leads into Salesforce: what to send ([`map`], pure), what of it to write
+//! ([`write`], pure), and the calls that do it ([`send`]).
 
 pub mod map;
+pub mod send;
 mod value;
 pub mod write;
 

@@ -65,6 +65,7 @@ CREATE TABLE delivery (
     attempts BIGINT NOT NULL,
     unsure BOOLEAN NOT NULL,
     next_at BIGINT NOT NULL,
+    submitted_at BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     ended_at BIGINT
 );

@@ -1,0 +1,229 @@
+//! The loop: claim, send, settle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::json;
+use tracing::{debug, info, warn};
+
+use super::pace::{Pace, ready_at};
+use super::retry::{Retry, next_try};
+use super::salesforce::Mapping;
+use super::salesforce::send::{Outgoing, Sent, send};
+use crate::edge::clock::SharedClock;
+use crate::edge::random;
+use crate::edge::shutdown::Shutdown;
+use crate::model::{Delivery, EventId, Millis};
+use crate::salesforce::{Class, Client, Explanation, MAX_UPSERT};
+use crate::store::{Claim, Outcome, Settlement, Store, StoreError};
+use crate::telemetry::{EndLabel, Metrics};
+
+/// The longest that the loop waits without looking: another process may have added work.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// After the store has failed.
+const STORE_WAIT: Duration = Duration::from_secs(2);
+
+/// Empties the outbox into Salesforce, one call at a time.
+#[derive(Debug)]
+pub struct Deliver {
+    store: Arc<Store>,
+    client: Arc<Client>,
+    mapping: Arc<Mapping>,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+    pace: Mutex<Pace>,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// So many deliveries were sent and settled; there may be more.
+    Settled(usize),
+    /// Nothing to do before this time, if it is known, unless something new is decided.
+    Idle(Option<Millis>),
+}
+
+impl Deliver {
+    /// A loop over `store` into the org of `client`.
+    pub fn new(
+        store: Arc<Store>,
+        client: Arc<Client>,
+        mapping: Arc<Mapping>,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { store, client, mapping, clock, metrics, pace: Mutex::default() }
+    }
+
+    /// Takes back what was being sent and never settled, by an earlier process or because the store
+    /// failed. Not while a step is under way.
+    pub async fn recover(&self) -> Result<(), StoreError> {
+        let mut write = self.store.write().await?;
+        let released = write.release_claims().await?;
+        write.commit().await?;
+        if released > 0 {
+            info!(deliveries = released, "looking again for what was being sent and not settled");
+        }
+        Ok(())
+    }
+
+    /// Sends one batch, if one is ready.
+    pub async fn step(&self) -> Result<Progress, StoreError> {
+        let now = self.clock.now();
+        if let Some(until) = self.pace.lock().until.filter(|until| *until > now) {
+            return Ok(Progress::Idle(Some(until)));
+        }
+        let config = self.client.config();
+        let batch_size = config.batch_size.clamp(1, MAX_UPSERT);
+        let backlog = self.store.backlog(now, batch_size).await?;
+        match ready_at(&backlog, batch_size, Duration::from_millis(config.linger_ms)) {
+            Some(ready) if ready <= now => {}
+            ready => return Ok(Progress::Idle(ready)),
+        }
+        let mut write = self.store.write().await?;
+        let claims = write.claim(now, batch_size).await?;
+        write.commit().await?;
+        if claims.is_empty() {
+            return Ok(Progress::Idle(Some(now.after(LONGEST_WAIT))));
+        }
+
+        let request_id = EventId(self.store.take_ids(now, 1)).to_string();
+        let leads: Vec<Outgoing> = claims.iter().map(|claim| self.outgoing(claim)).collect();
+        let sent = send(&self.client, &self.mapping, &leads, &request_id).await;
+
+        let now = self.clock.now();
+        debug!(
+            leads = claims.len(),
+            request.id = %request_id,
+            duration_ms = now.since(claims[0].deliveries[0].created_at).as_millis() as u64,
+            "sent"
+        );
+        self.keep_pace(&sent, now);
+        let settlements: Vec<Settlement> = claims
+            .iter()
+            .zip(sent)
+            .map(|(claim, sent)| Settlement {
+                lead: claim.lead,
+                deliveries: claim.deliveries.iter().map(|delivery| delivery.id).collect(),
+                outcome: self.outcome(claim, sent, &request_id, now),
+            })
+            .collect();
+        self.settle(&settlements, now).await?;
+        Ok(Progress::Settled(settlements.len()))
+    }
+
+    /// Steps until told to stop. What is being sent is settled first.
+    pub async fn run(&self, mut shutdown: Shutdown) {
+        let mut recovered = false;
+        while !shutdown.is_stopping() {
+            let step = match recovered {
+                true => self.step().await,
+                false => self.recover().await.map(|()| Progress::Settled(0)),
+            };
+            // Whatever failed, claims may be left that nobody settles.
+            recovered = step.is_ok();
+            let wait = match step {
+                Ok(Progress::Settled(_)) => continue,
+                Ok(Progress::Idle(until)) => {
+                    until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now())).min(LONGEST_WAIT)
+                }
+                Err(error) => {
+                    warn!(%error, "the outbox cannot be read or written; trying again");
+                    STORE_WAIT
+                }
+            };
+            tokio::select! {
+                () = self.clock.sleep(wait) => {}
+                () = self.store.outbox_changed.notified() => {}
+                () = shutdown.stopping() => {}
+            }
+        }
+    }
+
+    fn outgoing(&self, claim: &Claim) -> Outgoing {
+        let mut wanted = std::collections::BTreeMap::new();
+        for delivery in &claim.deliveries {
+            wanted.extend(delivery.fields.clone());
+        }
+        Outgoing {
+            external_id: self.store.external_id(claim.lead),
+            salesforce_id: claim.salesforce_id.clone(),
+            unsure: claim.deliveries.iter().any(|delivery| delivery.unsure),
+            wanted,
+            submitted_at: claim.deliveries.iter().map(|d| d.submitted_at).max().unwrap_or(Millis(0)),
+        }
+    }
+
+    /// Holds everything back if it failed for no lead's fault.
+    fn keep_pace(&self, sent: &[Sent], now: Millis) {
+        let trouble = sent.iter().find_map(|sent| match sent {
+            Sent::Failed { why, counts: false, .. } => Some(why),
+            Sent::Failed { why, .. } if matches!(why.class, Class::HoldAll | Class::SignIn) => Some(why),
+            _ => None,
+        });
+        let mut pace = self.pace.lock();
+        match trouble {
+            Some(why) => {
+                let class = why.class;
+                let wait = match next_try(class, pace.streak + 1, u32::MAX, random::jitter()) {
+                    Retry::After(wait) => wait,
+                    Retry::GiveUp => Duration::from_secs(60),
+                };
+                let until = now.after(wait);
+                if pace.hold(until) {
+                    let hint = &why.hint;
+                    warn!(error.code = %why.code, %until, %hint, "Salesforce takes nothing; leads are kept and wait");
+                }
+            }
+            None => {
+                if pace.recovered() {
+                    info!("Salesforce takes leads again");
+                }
+            }
+        }
+    }
+
+    fn outcome(&self, claim: &Claim, sent: Sent, request_id: &str, now: Millis) -> Outcome {
+        match sent {
+            Sent::Saved { id, created, fields, notes } => Outcome::Synced {
+                salesforce_id: id,
+                created,
+                detail: json!({ "fields": fields, "notes": notes, "request_id": request_id }),
+            },
+            Sent::Unchanged { id } => Outcome::Unchanged { salesforce_id: id },
+            Sent::Failed { why, unsure, counts } => self.failure(claim, why, unsure, counts, now),
+        }
+    }
+
+    fn failure(&self, claim: &Claim, why: Explanation, unsure: bool, counts: bool, now: Millis) -> Outcome {
+        let before = claim.deliveries.iter().map(|delivery: &Delivery| delivery.attempts).max().unwrap_or(0);
+        let retry = if counts {
+            next_try(why.class, before + 1, self.client.config().max_attempts, random::jitter())
+        } else {
+            Retry::After(Duration::ZERO)
+        };
+        match retry {
+            Retry::After(wait) => Outcome::Retry {
+                // What counts for nobody waits for all alike: see `keep_pace`.
+                at: now.after(wait),
+                unsure,
+                counts,
+                code: why.code,
+            },
+            Retry::GiveUp => Outcome::Dead { code: why.code, message: why.message, hint: why.hint },
+        }
+    }
+
+    async fn settle(&self, settlements: &[Settlement], now: Millis) -> Result<(), StoreError> {
+        let mut write = self.store.write().await?;
+        let ended = write.settle(settlements, &|count| self.store.take_ids(now, count), now).await?;
+        write.commit().await?;
+        for (source, end) in ended {
+            let label = EndLabel { source: source.to_string(), end: end.name() };
+            self.metrics.submissions_ended.get_or_create(&label).inc();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,373 @@
+//! Sends what was claimed: looks where it must, writes what may be written, and says what became
+//! of each lead. Knows no store.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+
+use super::{Mapping, write};
+use crate::config::OnInvalid;
+use crate::model::{Millis, Note};
+use crate::salesforce::{ApiError, CallError, Class, Client, Explanation, Map, RowResult, WriteHeaders};
+
+const LEAD: &str = "Lead";
+
+/// How often a refused row is sent again at once with a field less.
+const MOST_ROUNDS: usize = 4;
+
+/// One lead to be sent.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Its external id.
+    pub external_id: String,
+    /// The id of its record, once known.
+    pub salesforce_id: Option<String>,
+    /// An earlier sending may have been carried out: look before writing.
+    pub unsure: bool,
+    /// The fields to set, before write policies are applied.
+    pub wanted: BTreeMap<String, Value>,
+    /// When the person gave the newest of them.
+    pub submitted_at: Millis,
+}
+
+/// What became of one lead.
+#[derive(Debug)]
+pub enum Sent {
+    /// It is in Salesforce.
+    Saved {
+        /// The record's id.
+        id: String,
+        /// Whether it was made.
+        created: bool,
+        /// The names of the fields that were written.
+        fields: Vec<String>,
+        /// What was dropped or replaced on the way.
+        notes: Vec<Note>,
+    },
+    /// Salesforce holds it all already.
+    Unchanged {
+        /// The record's id.
+        id: String,
+    },
+    /// It was refused, or the way to it failed.
+    Failed {
+        /// Why.
+        why: Explanation,
+        /// Whether it may have been carried out all the same.
+        unsure: bool,
+        /// Whether it says something of this lead, and so counts toward giving up.
+        counts: bool,
+    },
+}
+
+/// A row on its way.
+struct Row {
+    index: usize,
+    values: Map,
+    update: bool,
+    notes: Vec<Note>,
+}
+
+/// Sends `leads`, at most 200, each with another external id. Results are in their order.
+/// `request_id` goes with the calls into Salesforce's logs.
+pub async fn send(client: &Client, mapping: &Mapping, leads: &[Outgoing], request_id: &str) -> Vec<Sent> {
+    let mut sent: Vec<Option<Sent>> = leads.iter().map(|_| None).collect();
+    match look(client, leads).await {
+        Ok(held) => {
+            let rows = rows(client, mapping, leads, &held, &mut sent);
+            write_rows(client, mapping, rows, request_id, &mut sent).await;
+        }
+        Err(error) => {
+            // Nothing was written; whoever needed no look would meet the same trouble.
+            for (slot, lead) in sent.iter_mut().zip(leads) {
+                *slot = Some(Sent::Failed {
+                    why: error.explain(),
+                    unsure: lead.unsure,
+                    counts: error.counts_as_try(),
+                });
+            }
+        }
+    }
+    sent.into_iter().map(|sent| sent.unwrap_or_else(unanswered)).collect()
+}
+
+/// Every lead gets an answer by construction; a lead that had none is sent again, after a look.
+fn unanswered() -> Sent {
+    Sent::Failed {
+        why: Explanation {
+            class: Class::RetrySoon,
+            code: "salesforce.unanswered".to_owned(),
+            message: "it was not sent".to_owned(),
+            hint: "it is tried again by itself".to_owned(),
+        },
+        unsure: true,
+        counts: true,
+    }
+}
+
+/// What Salesforce holds of the leads that may be there already, by index.
+async fn look(client: &Client, leads: &[Outgoing]) -> Result<HashMap<usize, Option<Map>>, CallError> {
+    let key = client.config().external_id_field.as_str();
+    let mut fields: BTreeSet<&str> = BTreeSet::from(["Id", key, write::LAST_MODIFIED]);
+    let mut by_id: Vec<(usize, &str)> = Vec::new();
+    let mut by_key: HashMap<&str, usize> = HashMap::new();
+    for (index, lead) in leads.iter().enumerate() {
+        match &lead.salesforce_id {
+            Some(id) => by_id.push((index, id)),
+            None if lead.unsure => {
+                by_key.insert(&lead.external_id, index);
+            }
+            None => continue,
+        }
+        fields.extend(lead.wanted.keys().map(String::as_str));
+    }
+    let fields: Vec<&str> = fields.into_iter().collect();
+    let mut held = HashMap::new();
+    if !by_id.is_empty() {
+        let ids: Vec<&str> = by_id.iter().map(|(_, id)| *id).collect();
+        let records = client.retrieve(LEAD, &ids, &fields).await?;
+        held.extend(by_id.iter().map(|(index, _)| *index).zip(records));
+    }
+    if !by_key.is_empty() {
+        let keys: Vec<&str> = by_key.keys().copied().collect();
+        for record in client.find_by_external_ids(LEAD, key, &keys, &fields).await? {
+            // Salesforce compares external ids without regard to case.
+            let found = text(&record, key).and_then(|found| by_key.get(found.to_ascii_uppercase().as_str()));
+            if let Some(index) = found {
+                held.insert(*index, Some(record));
+            }
+        }
+    }
+    Ok(held)
+}
+
+fn text<'a>(record: &'a Map, field: &str) -> Option<&'a str> {
+    record.get(field).and_then(Value::as_str)
+}
+
+/// The rows to write; leads that need none are answered.
+fn rows(
+    client: &Client,
+    mapping: &Mapping,
+    leads: &[Outgoing],
+    held: &HashMap<usize, Option<Map>>,
+    sent: &mut [Option<Sent>],
+) -> Vec<Row> {
+    let key = client.config().external_id_field.as_str();
+    let mut rows = Vec::with_capacity(leads.len());
+    for (index, lead) in leads.iter().enumerate() {
+        let record = match held.get(&index) {
+            Some(Some(record)) if text(record, key).is_some_and(|held| held.eq_ignore_ascii_case(&lead.external_id)) => {
+                Some(record)
+            }
+            Some(Some(_)) => {
+                sent[index] = Some(failed(external_id_changed(key)));
+                continue;
+            }
+            // Known by its id and not there: it was deleted or merged by a person.
+            Some(None) => {
+                sent[index] = Some(failed(record_gone()));
+                continue;
+            }
+            None => None,
+        };
+        let mut values = write::changes(&lead.wanted, record, lead.submitted_at, mapping);
+        if let (Some(record), true) = (record, values.is_empty()) {
+            let id = text(record, "Id").unwrap_or_default().to_owned();
+            sent[index] = Some(Sent::Unchanged { id });
+            continue;
+        }
+        values.insert(key.to_owned(), json!(lead.external_id));
+        rows.push(Row { index, values, update: record.is_some(), notes: Vec::new() });
+    }
+    rows
+}
+
+fn failed(why: Explanation) -> Sent {
+    Sent::Failed { why, unsure: false, counts: true }
+}
+
+fn record_gone() -> Explanation {
+    Explanation {
+        class: Class::Resolve,
+        code: "salesforce.record_gone".to_owned(),
+        message: "the lead was deleted in Salesforce, or merged into another".to_owned(),
+        hint: "it is not made again, because a person removed it: restore it from the recycle bin and replay, \
+               or leave it"
+            .to_owned(),
+    }
+}
+
+fn external_id_changed(key: &str) -> Explanation {
+    Explanation {
+        class: Class::Resolve,
+        code: "salesforce.external_id_changed".to_owned(),
+        message: format!("the record no longer holds our key in {key}, so a write would make a second one"),
+        hint: format!("set {key} of that record back (the timeline has it) and replay"),
+    }
+}
+
+/// Writes `rows`, some of them several times: a field that its policy lets go is dropped, a batch
+/// that is refused whole is halved until the culprit stands alone.
+async fn write_rows(
+    client: &Client,
+    mapping: &Mapping,
+    rows: Vec<Row>,
+    request_id: &str,
+    sent: &mut [Option<Sent>],
+) {
+    // Headers hold for a whole call, and the assignment rule must never run on an update.
+    let assigns = client.config().assignment_rule == crate::config::AssignmentRule::OnCreate;
+    let (updates, creates): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| assigns && row.update);
+    let mut waiting: Vec<(Vec<Row>, usize, bool)> = vec![(updates, 0, false), (creates, 0, assigns)];
+    while let Some((mut rows, round, auto_assign)) = waiting.pop() {
+        if rows.is_empty() {
+            continue;
+        }
+        let headers = WriteHeaders {
+            auto_assign,
+            allow_duplicates: client.config().allow_duplicates,
+            request_id: Some(request_id.to_owned()),
+        };
+        let key = &client.config().external_id_field;
+        let values: Vec<Map> = rows.iter_mut().map(|row| std::mem::take(&mut row.values)).collect();
+        let result = client.upsert_collection(LEAD, key, &values, &headers).await;
+        for (row, values) in rows.iter_mut().zip(values) {
+            row.values = values;
+        }
+        let mut again = Vec::new();
+        match result {
+            Ok(results) => {
+                for (row, result) in rows.into_iter().zip(results) {
+                    again.extend(settle_row(mapping, key, row, result, round, sent));
+                }
+            }
+            Err(CallError::Refused { status: 400, errors }) if rows.len() > 1 => {
+                let (mut hit, rest): (Vec<Row>, Vec<Row>) =
+                    rows.into_iter().partition(|row| is_meant(row, &errors));
+                if hit.is_empty() {
+                    // The answer names nothing that we sent: halve until the culprit is alone.
+                    let mut rest = rest;
+                    let half = rest.split_off(rest.len() / 2);
+                    waiting.push((rest, round, auto_assign));
+                    waiting.push((half, round, auto_assign));
+                } else {
+                    waiting.push((rest, round, auto_assign));
+                    for row in hit.drain(..) {
+                        again.extend(settle_row(mapping, key, row, RowResult::Refused(errors.clone()), round, sent));
+                    }
+                }
+            }
+            Err(CallError::Refused { status: 400, errors }) => {
+                for row in rows {
+                    again.extend(settle_row(mapping, key, row, RowResult::Refused(errors.clone()), round, sent));
+                }
+            }
+            Err(error) => {
+                for row in rows {
+                    sent[row.index] = Some(Sent::Failed {
+                        why: error.explain(),
+                        unsure: error.maybe_carried_out(),
+                        counts: error.counts_as_try(),
+                    });
+                }
+            }
+        }
+        waiting.push((again, round + 1, auto_assign));
+    }
+}
+
+/// Whether an error of the whole call names a field that this row sends.
+fn is_meant(row: &Row, errors: &[ApiError]) -> bool {
+    errors.iter().flat_map(fields_meant).any(|field| sends(row, field).is_some())
+}
+
+/// The API name, as it was sent, of `field` in any case.
+fn sends<'a>(row: &'a Row, field: &str) -> Option<&'a str> {
+    row.values.keys().map(String::as_str).find(|name| name.eq_ignore_ascii_case(field))
+}
+
+/// The fields that an error means: those it lists, else the one in "No such column 'X' on …".
+fn fields_meant(error: &ApiError) -> Vec<&str> {
+    if !error.fields.is_empty() {
+        return error.fields.iter().map(String::as_str).collect();
+    }
+    error
+        .message
+        .split_once("No such column '")
+        .and_then(|(_, rest)| rest.split_once('\''))
+        .map(|(field, _)| vec![field])
+        .unwrap_or_default()
+}
+
+/// Notes what became of a row; gives it back if it is to be sent again without what was refused.
+fn settle_row(
+    mapping: &Mapping,
+    key: &str,
+    mut row: Row,
+    result: RowResult,
+    round: usize,
+    sent: &mut [Option<Sent>],
+) -> Option<Row> {
+    match result {
+        RowResult::Saved(saved) => {
+            let fields = row.values.keys().filter(|name| *name != key).cloned().collect();
+            sent[row.index] =
+                Some(Sent::Saved { id: saved.id, created: saved.created, fields, notes: row.notes });
+            None
+        }
+        RowResult::Refused(errors) => {
+            if round < MOST_ROUNDS && mend(mapping, key, &mut row, &errors) {
+                return Some(row);
+            }
+            let mut why = Explanation::of(200, &errors);
+            // Another has just made the record, or the one that we could not find has our key: the
+            // next try looks first.
+            let ours = errors.iter().any(|error| error.code == "DUPLICATE_VALUE" && error.message.contains(key));
+            if ours {
+                why.class = Class::RetrySoon;
+            }
+            sent[row.index] = Some(Sent::Failed { why, unsure: ours, counts: true });
+            None
+        }
+    }
+}
+
+/// Drops or replaces the values that were refused, if the configuration lets each of them go.
+fn mend(mapping: &Mapping, key: &str, row: &mut Row, errors: &[ApiError]) -> bool {
+    let mut mended = Vec::new();
+    for error in errors {
+        if !matches!(error.class(200), Class::FixData | Class::FixConfig | Class::FixPermissions) {
+            return false;
+        }
+        let fields = fields_meant(error);
+        if fields.is_empty() {
+            return false;
+        }
+        for field in fields {
+            let Some(name) = sends(row, field).filter(|name| *name != key).map(str::to_owned) else {
+                return false;
+            };
+            let default = mapping.field(&name).and_then(super::MappedField::default_value);
+            let replacement = match mapping.on_invalid(&name) {
+                OnInvalid::Hold => return false,
+                OnInvalid::DropField => None,
+                OnInvalid::Default => default.filter(|default| row.values.get(&name) != Some(default)),
+            };
+            mended.push((name, replacement, error.code.clone()));
+        }
+    }
+    for (name, replacement, code) in mended {
+        let what = if replacement.is_some() { "replaced by the default" } else { "left out" };
+        row.notes.push(Note {
+            code: "salesforce.refused_value".to_owned(),
+            field: name.clone(),
+            message: format!("`{name}` was {what}: Salesforce refused its value ({code})"),
+        });
+        match replacement {
+            Some(value) => row.values.insert(name, value),
+            None => row.values.shift_remove(&name),
+        };
+    }
+    true
+}
