@@ -1,5 +1,22 @@
 //! Loop 1: requests to inbox. Promises that an event is on disk before its sender hears so.
+//!
+//! `webhook` is the flow of one request; what it asks on the way has a file each.
 
+mod address;
+mod answer;
+mod append;
+mod body;
+mod captcha;
+mod cors;
 mod group_commit;
+mod hook;
+mod rate_limit;
+mod redirect;
+mod refused;
+mod request_id;
+mod webhook;
 
+pub use append::Append;
+pub use captcha::captcha_endpoint;
 pub use group_commit::{AppendError, Inbox};
+pub use webhook::{HooksState, WEB_TO_LEAD_PATH, router};
