@@ -208,17 +208,17 @@ impl<A: Append> Hooks<A> {
         let span = debug_span!("hook", source, request.id = request_id);
         let hook = found.as_ref().ok().copied();
         let answer = async {
-            let hook = found?;
-            match request.method {
-                Method::POST => self.accept(hook, request, body, request_id, reader).await,
-                Method::OPTIONS => hook.cors.preflight(&request.headers),
-                _ => Err(Refused::method()),
-            }
+            let accepted = match (found, &request.method) {
+                (Err(refused), _) => Err(refused),
+                (Ok(hook), &Method::POST) => {
+                    self.accept(hook, request, body, request_id, reader).await
+                }
+                (Ok(hook), &Method::OPTIONS) => hook.cors.preflight(&request.headers),
+                (Ok(_), _) => Err(Refused::method()),
+            };
+            accepted.unwrap_or_else(|refused| self.refuse(hook, &refused, reader))
         };
-        let mut answer = answer
-            .instrument(span)
-            .await
-            .unwrap_or_else(|refused| self.refuse(hook, &refused, reader));
+        let mut answer = answer.instrument(span).await;
         let headers = answer.headers_mut();
         headers.insert(REQUEST_ID, request_id_header);
         if let Some(hook) = hook {

@@ -23,7 +23,6 @@ const PAGE_URLS: &[&str] = &[
     "formurl",
     "submissionurl",
     "page",
-    "href",
 ];
 
 /// Folded names of hidden fields that hold the address of the first page of the visit.
@@ -60,45 +59,61 @@ pub struct Attribution {
 /// never mixed. Each click id stands for itself.
 pub fn attribution(form: &Form, meta: &EventMeta) -> Attribution {
     let mut found = Attribution::default();
-    let mut page = None;
+    let mut page: Option<Page<'_>> = None;
     let mut landing = None;
     for (index, field) in form.fields.iter().enumerate() {
         let Some(value) = field.first() else {
             continue;
         };
-        let folded = fold(&field.name);
-        if let Some(name) = parameter(&field.name) {
+        // These names say the same wherever a JSON form nests them.
+        let name = field.name.rsplit('.').next().unwrap_or_default();
+        let folded = fold(name);
+        if let Some(name) = parameter(name) {
             found.add(name, value);
         } else if REFERRERS.contains(&folded.as_str()) {
             found.add("referrer".to_owned(), value);
         } else if LANDING_PAGES.contains(&folded.as_str()) && landing.is_none() {
             landing = Some(value);
-        } else if page.is_none() && is_page_url(&folded, value, meta) {
-            page = Some((index, value));
-            continue;
         } else {
+            if let Some(rank) = page_rank(&folded, value, meta)
+                && page.as_ref().is_none_or(|known| rank < known.rank)
+            {
+                page = Some(Page {
+                    rank,
+                    index,
+                    address: value,
+                });
+            }
             continue;
         }
         found.used.push(index);
     }
     // Beside a landing page, the page with the form stays a field of its own.
-    if let (Some((index, _)), None) = (page, landing) {
-        found.used.push(index);
+    if let (Some(page), None) = (&page, landing) {
+        found.used.push(page.index);
     }
-    let page = page.map(|(_, address)| address);
+    let page = page.map(|page| page.address);
+    let referer = meta.referer.as_deref();
     if let Some(query) = &meta.query {
         found.add_from_query(query);
     }
-    let referer = meta.referer.as_deref();
     for address in [page, landing, referer].into_iter().flatten() {
         if let Some(query) = Url::parse(address).ok().as_ref().and_then(Url::query) {
             found.add_from_query(query);
         }
     }
+    let referer = referer.filter(|address| is_more_than_origin(address));
     if let Some(address) = landing.or(page).or(referer) {
         found.add("landing_page".to_owned(), address);
     }
     found
+}
+
+/// A field that holds the address of the page with the form.
+struct Page<'f> {
+    rank: usize,
+    index: usize,
+    address: &'f str,
 }
 
 impl Attribution {
@@ -153,14 +168,17 @@ fn is_folded(known: &str, folded: &str) -> bool {
         .eq(folded.bytes())
 }
 
-/// Whether a field holds the address of the page with the form. `url` is a company's website in
-/// some forms and the page in others: it is the page if it is on the page's own host.
-fn is_page_url(folded: &str, value: &str, meta: &EventMeta) -> bool {
-    let Ok(address) = Url::parse(value) else {
-        return false;
-    };
+/// How surely a field holds the address of the page with the form, 0 being the surest; `None` if it
+/// does not. `url` is a company's website in some forms and the page in others: it is the page if it
+/// is on the page's own host.
+fn page_rank(folded: &str, value: &str, meta: &EventMeta) -> Option<usize> {
+    let rank = PAGE_URLS.iter().position(|known| *known == folded);
+    if rank.is_none() && !matches!(folded, "url" | "location") {
+        return None;
+    }
+    let address = Url::parse(value).ok()?;
     if !matches!(address.scheme(), "http" | "https") {
-        return false;
+        return None;
     }
     let on_own_host = || {
         [&meta.origin, &meta.referer]
@@ -169,7 +187,12 @@ fn is_page_url(folded: &str, value: &str, meta: &EventMeta) -> bool {
             .filter_map(|page| Url::parse(page).ok())
             .any(|page| page.host_str() == address.host_str())
     };
-    PAGE_URLS.contains(&folded) || (matches!(folded, "url" | "location") && on_own_host())
+    rank.or_else(|| on_own_host().then_some(PAGE_URLS.len()))
+}
+
+/// Whether an address tells the page. Across sites browsers send only `https://www.example.com/`.
+fn is_more_than_origin(address: &str) -> bool {
+    Url::parse(address).is_ok_and(|url| url.path() != "/" || url.query().is_some())
 }
 
 #[cfg(test)]
@@ -282,6 +305,27 @@ mod tests {
             &[("landing_page", "https://www.example.com/p")],
         );
         check(&[("page_url", "javascript:alert(1)")], &meta, &[]);
+    }
+
+    #[test]
+    fn a_json_form_may_nest_them_and_a_bare_origin_is_no_page() {
+        let meta = EventMeta {
+            referer: Some("https://www.example.com/".to_owned()),
+            ..EventMeta::default()
+        };
+        check(&[("a", "1")], &meta, &[]);
+        check(
+            &[
+                ("tracking.gclid", "G1"),
+                ("tracking.page", "https://www.example.com/other"),
+                ("tracking.page_url", "https://www.example.com/p"),
+            ],
+            &meta,
+            &[
+                ("gclid", "G1"),
+                ("landing_page", "https://www.example.com/p"),
+            ],
+        );
     }
 
     #[test]
