@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt, poll};
 
+use super::held::Share;
 use super::refused::Refused;
 use crate::edge::clock::SharedClock;
 
@@ -24,10 +25,15 @@ pub struct BodyLimits {
     pub seconds: u64,
 }
 
-/// The whole body. Most arrive in one piece, together with the head: then nothing is copied and no
+/// The whole body, whose bytes are added to `share`. Most arrive in one piece, together with the head: then nothing is copied and no
 /// timer is set.
-pub async fn read(body: Body, limits: BodyLimits, clock: &SharedClock) -> Result<Bytes, Refused> {
-    let mut reading = pin!(collect(body.into_data_stream(), limits.bytes));
+pub async fn read(
+    body: Body,
+    limits: BodyLimits,
+    share: &mut Share<'_>,
+    clock: &SharedClock,
+) -> Result<Bytes, Refused> {
+    let mut reading = pin!(collect(body.into_data_stream(), limits.bytes, share));
     if let std::task::Poll::Ready(read) = poll!(&mut reading) {
         return read;
     }
@@ -37,13 +43,18 @@ pub async fn read(body: Body, limits: BodyLimits, clock: &SharedClock) -> Result
     }
 }
 
-async fn collect(mut chunks: BodyDataStream, limit: usize) -> Result<Bytes, Refused> {
+async fn collect(
+    mut chunks: BodyDataStream,
+    limit: usize,
+    share: &mut Share<'_>,
+) -> Result<Bytes, Refused> {
     let Some(first) = next(&mut chunks).await? else {
         return Ok(Bytes::new());
     };
     if first.len() > limit {
         return Err(too_large(chunks, limit).await);
     }
+    share.grow(first.len())?;
     let Some(second) = next(&mut chunks).await? else {
         return Ok(first);
     };
@@ -53,6 +64,7 @@ async fn collect(mut chunks: BodyDataStream, limit: usize) -> Result<Bytes, Refu
         if chunk.len() > limit - all.len() {
             return Err(too_large(chunks, limit).await);
         }
+        share.grow(chunk.len())?;
         all.extend_from_slice(&chunk);
         match next(&mut chunks).await? {
             Some(another) => chunk = another,

@@ -5,12 +5,14 @@
 //! developers.google.com/recaptcha/docs/verify, docs.hcaptcha.com.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::{Request, header};
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
+use tracing::{info, warn};
 use url::Url;
 
 use crate::config::{Secret, SecretRef, SourceConfig};
@@ -18,7 +20,7 @@ use crate::connector::ConnectorOptions;
 use crate::connector::custom::web_form::{Captcha, CaptchaProvider};
 use crate::edge::http::{Http, Limits};
 use crate::edge::random;
-use crate::model::CaptchaVerdict;
+use crate::model::{CaptchaVerdict, SourceName};
 
 /// How long the person waits for the vendor, all tries together.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -96,6 +98,8 @@ pub struct CaptchaCheck {
     hostname: Option<String>,
     action: Option<String>,
     open: Semaphore,
+    source: SourceName,
+    is_down: AtomicBool,
 }
 
 /// What the vendors answer, as far as it matters. The status is 200 for failures too.
@@ -110,7 +114,7 @@ struct Answer {
 }
 
 impl CaptchaCheck {
-    pub fn new(captcha: &Captcha, source: &SourceConfig) -> Self {
+    pub fn new(captcha: &Captcha, name: &SourceName, source: &SourceConfig) -> Self {
         Self {
             provider: captcha.provider,
             endpoint: endpoint(captcha.provider, source.base_url.as_ref()),
@@ -119,6 +123,8 @@ impl CaptchaCheck {
             hostname: captcha.hostname.clone(),
             action: captcha.action.clone(),
             open: Semaphore::new(MAX_OPEN),
+            source: name.clone(),
+            is_down: AtomicBool::new(false),
         }
     }
 
@@ -135,6 +141,21 @@ impl CaptchaCheck {
         if token.len() > MAX_TOKEN_BYTES {
             return failed("invalid-input-response");
         }
+        let verdict = self.ask_for(&token, http).await;
+        let is_unknown = matches!(verdict, CaptchaVerdict::Unknown(_));
+        // Said when it changes, not for every lead.
+        if self.is_down.swap(is_unknown, Ordering::Relaxed) != is_unknown {
+            match &verdict {
+                CaptchaVerdict::Unknown(why) => {
+                    warn!(source = &*self.source, "captchas cannot be checked: {why}");
+                }
+                _ => info!(source = &*self.source, "captchas can be checked again"),
+            }
+        }
+        verdict
+    }
+
+    async fn ask_for(&self, token: &str, http: &dyn Http) -> CaptchaVerdict {
         let secret = match self.secret.read() {
             Ok(secret) => secret,
             Err(error) => return unknown(error.to_string()),
@@ -147,7 +168,7 @@ impl CaptchaCheck {
             CaptchaProvider::Turnstile => (Some(uuid()), 2),
             CaptchaProvider::Recaptcha | CaptchaProvider::Hcaptcha => (None, 1),
         };
-        let question = question(&secret, &token, key.as_deref());
+        let question = question(&secret, token, key.as_deref());
         let mut verdict = unknown("not asked");
         for _ in 0..tries {
             verdict = self.ask(question.clone(), TIME_LIMIT / tries, http).await;
@@ -282,11 +303,8 @@ mod tests {
             options: ConnectorOptions::default(),
         };
         let read = serde_json::from_str(answer).unwrap();
-        assert_eq!(
-            CaptchaCheck::new(&captcha, &source).judge(read),
-            expect,
-            "{answer}"
-        );
+        let check = CaptchaCheck::new(&captcha, &SourceName::new("demo"), &source);
+        assert_eq!(check.judge(read), expect, "{answer}");
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Hook {
             captcha: options
                 .captcha
                 .as_ref()
-                .map(|captcha| CaptchaCheck::new(captcha, source)),
+                .map(|captcha| CaptchaCheck::new(captcha, name, source)),
             org_id: options.org_id.as_deref().and_then(OrgId::parse),
             accepted: metrics.events_accepted.get_or_create_owned(&label),
             source_limit: options

@@ -9,6 +9,7 @@ mod body;
 mod captcha;
 mod cors;
 mod group_commit;
+mod held;
 mod hook;
 mod rate_limit;
 mod redirect;

@@ -110,6 +110,16 @@ impl Refused {
         .retry_after(seconds)
     }
 
+    pub fn busy() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "hook.busy",
+            "too much is being received at once",
+            "send this again later",
+        )
+        .retry_after(1)
+    }
+
     pub fn idempotency_key() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,

@@ -24,6 +24,7 @@ use tracing::{Instrument, debug, debug_span};
 use super::address::client_address;
 use super::answer::{Reader, receipt, refusal, thanks};
 use super::body::{BodyLimits, read};
+use super::held::{HeldBytes, Share};
 use super::hook::Hook;
 use super::refused::Refused;
 use super::request_id::{HEADER as REQUEST_ID, RequestIds};
@@ -33,7 +34,7 @@ use crate::connector::Payload;
 use crate::connector::custom::web_form::{OrgId, REDIRECTS, peek};
 use crate::edge::clock::SharedClock;
 use crate::edge::http::Http;
-use crate::model::{CaptchaVerdict, EventMeta, NewEvent, SourceName};
+use crate::model::{EventMeta, NewEvent, SourceName};
 use crate::telemetry::{Metrics, RefusalLabel};
 
 /// Where Salesforce takes Web-to-Lead forms: an existing form needs only another host in its action.
@@ -103,6 +104,7 @@ impl<A: Append> HooksState<A> {
                 bytes: config.server.max_body_bytes,
                 seconds: config.server.request_timeout_seconds,
             },
+            held: HeldBytes::new(config.server.max_body_bytes),
             request_ids: RequestIds::new(),
             inbox,
             clock,
@@ -119,6 +121,7 @@ struct Hooks<A> {
     fenced: Vec<SourceName>,
     trusted_proxies: Vec<IpAddr>,
     limits: BodyLimits,
+    held: HeldBytes,
     request_ids: RequestIds,
     inbox: A,
     clock: SharedClock,
@@ -149,8 +152,9 @@ async fn web_to_lead<A: Append>(
         let found = hooks.by_org(Some(org));
         return hooks.serve(found, &request, Incoming::Unread(body)).await;
     }
+    let mut share = hooks.held.share();
     let (found, body) = match request.method {
-        Method::POST => match hooks.read(&request, body).await {
+        Method::POST => match hooks.read(&request, body, &mut share).await {
             Ok(body) => {
                 let org = peek(payload(&request, &body), OrgId::NAMES);
                 let org = org.as_deref().and_then(OrgId::parse);
@@ -239,8 +243,10 @@ impl<A: Append> Hooks<A> {
         let received_at = self.clock.now();
         let address = || client_address(request, &self.trusted_proxies);
         hook.admit(&request.headers, address, received_at)?;
+        // Held until this function returns: the event is then on disk, or refused.
+        let mut share = self.held.share();
         let body = match body {
-            Incoming::Unread(body) => self.read(request, body).await?,
+            Incoming::Unread(body) => self.read(request, body, &mut share).await?,
             Incoming::Read(body) => body,
         };
         // The clock that tests drive counts milliseconds; this measures, and decides nothing.
@@ -251,15 +257,7 @@ impl<A: Append> Hooks<A> {
         if let Some(check) = &hook.captcha {
             let token = peek(payload, check.token_fields());
             // Boxed, so that requests without a captcha do not carry its room.
-            let verdict = Box::pin(check.verdict(token, &*self.http)).await;
-            if let CaptchaVerdict::Unknown(why) = &verdict {
-                tracing::warn!(
-                    source = &*hook.name,
-                    request.id = meta.request_id,
-                    "cannot check a captcha: {why}"
-                );
-            }
-            meta.captcha = Some(verdict);
+            meta.captcha = Some(Box::pin(check.verdict(token, &*self.http)).await);
         }
         let next = match reader {
             Reader::Person => hook.redirect.target(|| peek(payload, REDIRECTS)),
@@ -284,7 +282,12 @@ impl<A: Append> Hooks<A> {
         })
     }
 
-    async fn read(&self, request: &Parts, body: Body) -> Result<Bytes, Refused> {
+    async fn read(
+        &self,
+        request: &Parts,
+        body: Body,
+        share: &mut Share<'_>,
+    ) -> Result<Bytes, Refused> {
         let headers = &request.headers;
         if headers
             .get(CONTENT_ENCODING)
@@ -298,7 +301,7 @@ impl<A: Append> Hooks<A> {
         {
             return Err(Refused::body_too_large(self.limits.bytes));
         }
-        read(body, self.limits, &self.clock).await
+        read(body, self.limits, share, &self.clock).await
     }
 
     fn refuse(&self, hook: Option<&Hook>, refused: &Refused, reader: Reader) -> Response<Body> {
