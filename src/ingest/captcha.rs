@@ -145,11 +145,10 @@ impl CaptchaCheck {
         let is_unknown = matches!(verdict, CaptchaVerdict::Unknown(_));
         // Said when it changes, not for every lead.
         if self.is_down.swap(is_unknown, Ordering::Relaxed) != is_unknown {
-            match &verdict {
-                CaptchaVerdict::Unknown(why) => {
-                    warn!(source = &*self.source, "captchas cannot be checked: {why}");
-                }
-                _ => info!(source = &*self.source, "captchas can be checked again"),
+            if let CaptchaVerdict::Unknown(why) = &verdict {
+                warn!(source = &*self.source, "captchas cannot be checked: {why}");
+            } else {
+                info!(source = &*self.source, "captchas can be checked again");
             }
         }
         verdict
