@@ -1,8 +1,50 @@
 //! How to talk to one vendor. A connector knows no source's secrets and writes nothing.
+//!
+//! Owns: whether a request can be read at all, and which submissions are in an event. Promises that
+//! what [`Connector::receive`] takes, [`Connector::extract`] can read. Never sees: the store, the
+//! clock, the network.
+
+mod refusal;
 
 pub mod custom;
 
-use custom::web_form::WebFormOptions;
+pub use refusal::{ExtractError, Refusal, RefusalReason};
+
+use crate::config::SourceConfig;
+use crate::model::{Event, Extracted, NewEvent};
+use custom::web_form::{WebForm, WebFormOptions};
+
+/// How to read what one vendor sends.
+pub trait Connector: Send + Sync + std::fmt::Debug {
+    /// At the door: whether this can be read, and if not, what is wrong with it. Runs on every
+    /// request before it is stored, so it must be one quick pass.
+    fn receive(&self, payload: Payload<'_>) -> Result<(), Refusal>;
+
+    /// The submissions in an event. Pure: the same event and configuration always give the same.
+    fn extract(&self, event: &Event, source: &SourceConfig)
+    -> Result<Vec<Extracted>, ExtractError>;
+}
+
+/// What came in, as far as reading it is concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct Payload<'a> {
+    /// The `Content-Type` header, as sent; blank if there was none.
+    pub content_type: &'a str,
+    /// The query string, undecoded.
+    pub query: Option<&'a str>,
+    /// The body, byte for byte.
+    pub body: &'a [u8],
+}
+
+impl<'a> From<&'a NewEvent> for Payload<'a> {
+    fn from(event: &'a NewEvent) -> Self {
+        Self {
+            content_type: &event.content_type,
+            query: event.meta.query.as_deref(),
+            body: &event.body,
+        }
+    }
+}
 
 /// A source's options for its connector.
 #[derive(Debug, Clone)]
@@ -14,6 +56,15 @@ pub enum ConnectorOptions {
 impl Default for ConnectorOptions {
     fn default() -> Self {
         Self::WebForm(Box::default())
+    }
+}
+
+impl ConnectorOptions {
+    /// The connector that these are for.
+    pub fn connector(&self) -> &'static dyn Connector {
+        match self {
+            Self::WebForm(_) => &WebForm,
+        }
     }
 }
 

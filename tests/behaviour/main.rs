@@ -1,1 +1,9 @@
 //! Behaviour tests: through public doors only (HTTP, CLI, config). One binary, so that it links once.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in test functions only, not in what they share"
+)]
+
+mod connector_samples;
+mod source;
+mod web_form;

@@ -1,5 +1,55 @@
 //! Plain web forms: a landing page that posts straight to us. The daemon is the vendor here.
+//!
+//! ```text
+//! body (bytes to named values) ─ extract ┬ alias, web_to_lead (which value is which lead field)
+//!                                        └ attribution (where the person came from)
+//! ```
+//!
+//! What browsers and existing forms send, with sources: `connectors/web-form/README.md`.
 
+mod alias;
+mod attribution;
+mod body;
+mod control;
+mod extract;
 mod options;
+mod web_to_lead;
 
+pub use control::REDIRECTS;
 pub use options::{Captcha, CaptchaProvider, OnCaptchaUnavailable, WebFormOptions};
+pub use web_to_lead::OrgId;
+
+use super::super::{Connector, ConnectorOptions, ExtractError, Payload, Refusal};
+use crate::config::SourceConfig;
+use crate::model::{Event, Extracted};
+
+/// The connector of plain web forms.
+#[derive(Debug, Clone, Copy)]
+pub struct WebForm;
+
+impl Connector for WebForm {
+    fn receive(&self, payload: Payload<'_>) -> Result<(), Refusal> {
+        body::check(payload)
+    }
+
+    fn extract(
+        &self,
+        event: &Event,
+        source: &SourceConfig,
+    ) -> Result<Vec<Extracted>, ExtractError> {
+        let ConnectorOptions::WebForm(options) = &source.options;
+        let form = body::decode(Payload::from(&event.received))?;
+        Ok(vec![extract::extract(form, event, source, options)])
+    }
+}
+
+/// The first value in a payload that is not blank, of the fields so named, tried in that order.
+///
+/// For what must be known before the event is stored: a captcha's token, the form's own redirect,
+/// the org id of Web-to-Lead. `None` as well if the payload cannot be read.
+pub fn peek(payload: Payload<'_>, names: &[&str]) -> Option<String> {
+    let form = body::decode(payload).ok()?;
+    names
+        .iter()
+        .find_map(|name| form.first(name).map(str::to_owned))
+}

@@ -1,0 +1,78 @@
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+use prometheus_client::metrics::counter::Counter;
+
+use super::captcha::CaptchaCheck;
+use super::cors::Cors;
+use super::rate_limit::{AddressLimit, SourceLimit};
+use super::redirect::Redirect;
+use super::refused::Refused;
+use crate::config::SourceConfig;
+use crate::connector::custom::web_form::OrgId;
+use crate::connector::{Connector, ConnectorOptions};
+use crate::model::{Millis, SourceName};
+use crate::telemetry::{Metrics, SourceLabel};
+
+/// One source as its door sees it: everything that a request asks for, made ready once.
+#[derive(Debug)]
+pub struct Hook {
+    pub name: SourceName,
+    pub connector: &'static dyn Connector,
+    pub cors: Cors,
+    pub redirect: Redirect,
+    pub captcha: Option<CaptchaCheck>,
+    pub org_id: Option<OrgId>,
+    pub accepted: Counter,
+    source_limit: Option<SourceLimit>,
+    address_limit: Option<AddressLimit>,
+}
+
+impl Hook {
+    pub fn new(name: &SourceName, source: &SourceConfig, metrics: &Metrics, now: Millis) -> Self {
+        let ConnectorOptions::WebForm(options) = &source.options;
+        let label = SourceLabel {
+            source: name.to_string(),
+        };
+        Self {
+            name: name.clone(),
+            connector: source.options.connector(),
+            cors: Cors::new(&options.allowed_origins),
+            redirect: Redirect::new(options),
+            captcha: options
+                .captcha
+                .as_ref()
+                .map(|captcha| CaptchaCheck::new(captcha, name, source)),
+            org_id: options.org_id.as_deref().and_then(OrgId::parse),
+            accepted: metrics.events_accepted.get_or_create_owned(&label),
+            source_limit: options
+                .rate_limit_per_second
+                .map(|requests| SourceLimit::per_second(requests, now)),
+            address_limit: options
+                .rate_limit_per_address_per_minute
+                .map(|requests| AddressLimit::per_minute(requests, now)),
+        }
+    }
+
+    /// Whether a request may come in at all, before its body is read. What one address sends too
+    /// much takes nothing from the others.
+    pub fn admit(
+        &self,
+        request: &HeaderMap,
+        address: impl FnOnce() -> Option<IpAddr>,
+        now: Millis,
+    ) -> Result<(), Refused> {
+        if !self.cors.permits(request) {
+            return Err(Refused::origin());
+        }
+        if let Some(limit) = &self.address_limit
+            && let Some(address) = address()
+        {
+            limit.take(address, now).map_err(Refused::rate_of_address)?;
+        }
+        if let Some(limit) = &self.source_limit {
+            limit.take(now).map_err(Refused::rate_of_source)?;
+        }
+        Ok(())
+    }
+}
