@@ -1,0 +1,138 @@
+//! The loop's edge: claim events, load what is known, decide, apply in one transaction.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, error, warn};
+
+use super::decide::{Known, Prepared, Rules, decide};
+use crate::edge::clock::SharedClock;
+use crate::edge::shutdown::Shutdown;
+use crate::model::{End, Event, LeadId, SourceName};
+use crate::store::{Changes, Store, StoreError, Write};
+use crate::telemetry::{EndLabel, Metrics};
+
+/// The most events in one transaction.
+const MOST_EVENTS: usize = 256;
+
+/// The longest that the loop waits without looking: another process may have asked for a replay.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// After the store has failed.
+const STORE_WAIT: Duration = Duration::from_secs(2);
+
+/// Turns events into leads and deliveries.
+#[derive(Debug)]
+pub struct Process {
+    store: Arc<Store>,
+    rules: Rules,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// So many events were processed; there may be more.
+    Processed(usize),
+    /// There are none.
+    Idle,
+}
+
+impl Process {
+    /// A loop over `store`.
+    pub fn new(store: Arc<Store>, rules: Rules, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
+        Self { store, rules, clock, metrics }
+    }
+
+    /// Processes one batch of events: those that are to be replayed first, then new ones in order.
+    pub async fn step(&self) -> Result<Progress, StoreError> {
+        let replays = self.store.events_to_replay(MOST_EVENTS).await?;
+        let replayed = !replays.is_empty();
+        let events = match replayed {
+            true => replays,
+            false => self.store.events_after(self.store.floor().await?, MOST_EVENTS).await?,
+        };
+        let Some(last) = events.last().map(|event| event.id) else {
+            return Ok(Progress::Idle);
+        };
+        let prepared: Vec<Prepared> = events.into_iter().map(|event| self.prepare(event, replayed)).collect();
+
+        let now = self.clock.now();
+        let mut write = self.store.write().await?;
+        let mut known = load(&mut write, &prepared).await?;
+        let mut changes = Changes::default();
+        let mut next_id = || self.store.take_ids(now, 1);
+        for prepared in &prepared {
+            decide(prepared, &mut known, &self.rules, now, &mut next_id, &mut changes);
+        }
+        changes.leads = known.into_changed_leads();
+        let first_id = self.store.take_ids(now, changes.ids_needed());
+        write.apply(&changes, first_id, now).await?;
+        if !replayed {
+            write.raise_floor(last).await?;
+        }
+        write.commit().await?;
+
+        if !changes.deliveries.is_empty() {
+            self.store.outbox_changed.notify_one();
+        }
+        self.count(&changes);
+        debug!(events = prepared.len(), deliveries = changes.deliveries.len(), "processed");
+        Ok(Progress::Processed(prepared.len()))
+    }
+
+    /// Steps until told to stop.
+    pub async fn run(&self, mut shutdown: Shutdown) {
+        while !shutdown.is_stopping() {
+            let wait = match self.step().await {
+                Ok(Progress::Processed(_)) => continue,
+                Ok(Progress::Idle) => LONGEST_WAIT,
+                Err(error) => {
+                    warn!(%error, "events cannot be processed; trying again");
+                    STORE_WAIT
+                }
+            };
+            tokio::select! {
+                () = self.clock.sleep(wait) => {}
+                () = self.store.inbox_changed.notified() => {}
+                () = shutdown.stopping() => {}
+            }
+        }
+    }
+
+    /// Reads an event. Should that ever crash, it becomes a dead letter and the others go on.
+    fn prepare(&self, event: Event, replayed: bool) -> Prepared {
+        let copy = event.clone();
+        catch_unwind(AssertUnwindSafe(|| Prepared::new(event, replayed, &self.rules))).unwrap_or_else(|_| {
+            error!(event.id = %copy.id, source = %copy.source, "reading an event crashed; it is a dead letter now");
+            Prepared::crashed(copy, replayed)
+        })
+    }
+
+    fn count(&self, changes: &Changes) {
+        let ended = changes.submissions.iter().filter_map(|row| Some((&row.source, row.outcome?)));
+        let mut counts: std::collections::HashMap<(&SourceName, End), u64> = std::collections::HashMap::new();
+        for ended in ended {
+            *counts.entry(ended).or_default() += 1;
+        }
+        for ((source, end), count) in counts {
+            let label = EndLabel { source: source.to_string(), end: end.name() };
+            self.metrics.submissions_ended.get_or_create(&label).inc_by(count);
+        }
+    }
+}
+
+/// What the store knows of the people in `prepared`.
+async fn load(write: &mut Write, prepared: &[Prepared]) -> Result<Known, StoreError> {
+    let keys: BTreeSet<_> = prepared.iter().flat_map(Prepared::keys).collect();
+    let identities: BTreeSet<i64> = prepared.iter().flat_map(Prepared::identities).collect();
+    let keys = write.leads_by_keys(&keys.into_iter().collect::<Vec<_>>()).await?;
+    let earlier = write.earlier_submissions(&identities.into_iter().collect::<Vec<_>>()).await?;
+    let ids: BTreeSet<LeadId> =
+        keys.iter().map(|(_, lead)| *lead).chain(earlier.iter().filter_map(|row| row.lead)).collect();
+    let leads = write.leads(ids).await?;
+    Ok(Known::new(leads, keys, earlier))
+}
