@@ -84,23 +84,47 @@ impl Metrics {
             salesforce_api_allowed: Gauge::default(),
             registry: Registry::default(),
         };
-        registry.register("events_accepted", "Events committed to the inbox", metrics.events_accepted.clone());
-        registry.register("requests_refused", "Requests refused at the door", metrics.requests_refused.clone());
+        registry.register(
+            "events_accepted",
+            "Events committed to the inbox",
+            metrics.events_accepted.clone(),
+        );
+        registry.register(
+            "requests_refused",
+            "Requests refused at the door",
+            metrics.requests_refused.clone(),
+        );
         registry.register_with_unit(
             "acknowledge",
             "From the arrival of a request's body to the commit of its event",
             Unit::Seconds,
             metrics.acknowledge_seconds.clone(),
         );
-        registry.register("events_per_commit", "Events in one commit", metrics.events_per_commit.clone());
-        registry.register("submissions_ended", "Submissions that came to their end", metrics.submissions_ended.clone());
-        registry.register("outbox_pending", "Deliveries that are not at their end", metrics.outbox_pending.clone());
+        registry.register(
+            "events_per_commit",
+            "Events in one commit",
+            metrics.events_per_commit.clone(),
+        );
+        registry.register(
+            "submissions_ended",
+            "Submissions that came to their end",
+            metrics.submissions_ended.clone(),
+        );
+        registry.register(
+            "outbox_pending",
+            "Deliveries that are not at their end",
+            metrics.outbox_pending.clone(),
+        );
         registry.register(
             "oldest_pending_seconds",
             "Age of the oldest delivery that is not at its end",
             metrics.oldest_pending_seconds.clone(),
         );
-        registry.register("salesforce_calls", "Calls made to Salesforce", metrics.salesforce_calls.clone());
+        registry.register(
+            "salesforce_calls",
+            "Calls made to Salesforce",
+            metrics.salesforce_calls.clone(),
+        );
         registry.register(
             "salesforce_api_used",
             "Calls that the org has used of its rolling 24 hours",
@@ -111,7 +135,10 @@ impl Metrics {
             "Calls that the org may use in 24 hours",
             metrics.salesforce_api_allowed.clone(),
         );
-        Arc::new(Self { registry, ..metrics })
+        Arc::new(Self {
+            registry,
+            ..metrics
+        })
     }
 
     /// The exposition text (OpenMetrics, which Prometheus reads).

@@ -29,7 +29,9 @@ impl Inbox {
     /// Returns the event's id once it is on disk.
     pub async fn append(&self, event: NewEvent) -> Result<EventId, AppendError> {
         let (done, committed) = oneshot::channel();
-        self.queue.try_send(Waiting { event, done }).map_err(|_| AppendError::Full)?;
+        self.queue
+            .try_send(Waiting { event, done })
+            .map_err(|_| AppendError::Full)?;
         committed.await.unwrap_or(Err(AppendError::Unavailable))
     }
 }
