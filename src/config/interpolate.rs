@@ -23,12 +23,17 @@ pub(super) fn node(node: &mut Node, env: &Environment<'_>, report: &mut Report) 
     match &mut node.value {
         Value::Text(text) if text.contains('$') => {
             let expanded = expand(text, env);
+            let is_whole = expanded.problems.is_empty();
             for problem in expanded.problems {
                 let spot = node.spot.within(text, problem.part);
                 report.add(problem.diagnostic.at(spot.place()));
             }
-            *text = expanded.text;
             node.variables = expanded.variables;
+            node.value = if is_whole {
+                Value::Text(expanded.text)
+            } else {
+                Value::Unknown
+            };
         }
         Value::List(items) => {
             for item in items {

@@ -4,6 +4,7 @@
 //! for sense (`check`), and only then hand it to serde, which by then has nothing left to refuse.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -233,10 +234,12 @@ fn hash(
         "sources": sources,
     });
     let digest = ring::digest::digest(&ring::digest::SHA256, effective.to_string().as_bytes());
-    digest.as_ref()[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut hex = String::new();
+    for byte in &digest.as_ref()[..6] {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 /// Makes relative paths relative to the file that they stand in, whatever folder the program was

@@ -1,14 +1,15 @@
 //! Hides secrets in a file's text, before any of it can get into a message.
 //!
-//! A secret has no business in the file, but that is just when a message shows the line. Three
-//! rules, each on its own: what stands under a key that sounds like a secret; what looks like one
-//! (long, letters and digits mixed); passwords in URLs. A masked character becomes a sign of the
-//! same number of bytes, so that places stay true.
+//! A secret has no business in the file, but that is just when a message shows the line. The rules,
+//! each on its own: what stands under a key that sounds like a secret, or that nobody knows; what
+//! looks like a key or token; passwords in URLs; comments that name a secret. A masked character
+//! becomes a sign of the same number of bytes, so that places stay true.
 
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use super::schema::SCHEMAS;
 use super::suggest;
 
 /// Words in key names that say that the value is a secret.
@@ -30,9 +31,14 @@ const TOKEN_LENGTH: usize = 16;
 /// trusted to hold all of it.
 pub(super) fn mask(text: &str, tree: &DeTable<'_>, whole: bool) -> String {
     let mut hidden = Vec::new();
-    mask_table(text, tree, false, &mut hidden);
+    let top = Within {
+        is_secret: false,
+        is_map: false,
+    };
+    mask_table(text, tree, top, &mut hidden);
     mask_tokens(text, &mut hidden);
     mask_url_passwords(text, &mut hidden);
+    mask_comments(text, &mut hidden);
     if !whole {
         mask_lines(text, &mut hidden);
     }
@@ -108,11 +114,27 @@ fn is_shown_path(path: &str) -> bool {
         || named
 }
 
-fn mask_table(text: &str, table: &DeTable<'_>, secret: bool, hidden: &mut Vec<Range<usize>>) {
+/// What is known of the table around a value.
+#[derive(Clone, Copy)]
+struct Within {
+    /// All in it may be a secret.
+    is_secret: bool,
+    /// Its keys are the user's own.
+    is_map: bool,
+}
+
+/// Whether nobody knows what a key holds: it is not ours, and not near one of ours that is harmless.
+fn is_unknown_key(key: &str) -> bool {
+    !SCHEMAS.keys.contains(key)
+        && suggest::closest(key, SCHEMAS.keys.iter().map(String::as_str)).is_none_or(is_secret_key)
+}
+
+fn mask_table(text: &str, table: &DeTable<'_>, within: Within, hidden: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         let name = key.get_ref();
-        let secret = secret || is_secret_key(name);
-        if secret && let DeValue::String(value) = value.get_ref() {
+        let is_secret = within.is_secret || is_secret_key(name);
+        let is_hidden = is_secret || (!within.is_map && is_unknown_key(name));
+        if is_secret && let DeValue::String(value) = value.get_ref() {
             let reference = match name.as_ref() {
                 "env" => is_variable_name(value),
                 "file" => is_shown_path(value),
@@ -122,7 +144,18 @@ fn mask_table(text: &str, table: &DeTable<'_>, secret: bool, hidden: &mut Vec<Ra
                 continue;
             }
         }
-        mask_value(text, value.span(), value.get_ref(), secret, hidden);
+        let inner = Within {
+            is_secret,
+            is_map: SCHEMAS.maps.contains(name.as_ref()),
+        };
+        mask_value(
+            text,
+            value.span(),
+            value.get_ref(),
+            is_hidden,
+            inner,
+            hidden,
+        );
     }
 }
 
@@ -138,18 +171,23 @@ fn mask_value(
     text: &str,
     span: Range<usize>,
     value: &DeValue<'_>,
-    secret: bool,
+    is_hidden: bool,
+    inner: Within,
     hidden: &mut Vec<Range<usize>>,
 ) {
     match value {
-        DeValue::Table(table) => mask_table(text, table, secret, hidden),
+        DeValue::Table(table) => mask_table(text, table, inner, hidden),
         DeValue::Array(list) => {
             for item in list {
-                mask_value(text, item.span(), item.get_ref(), secret, hidden);
+                mask_value(text, item.span(), item.get_ref(), is_hidden, inner, hidden);
             }
         }
         DeValue::Boolean(_) => {}
-        _ if !secret => {}
+        // No key takes several lines, but a quote too many makes a text of the lines below it.
+        _ if !is_hidden
+            && !text
+                .get(span.clone())
+                .is_some_and(|text| text.contains('\n')) => {}
         _ => {
             // The quotes stay: they show where the value begins and ends.
             let quote = |byte: Option<&u8>| matches!(byte, Some(b'"' | b'\''));
@@ -214,34 +252,95 @@ fn mask_url_passwords(text: &str, hidden: &mut Vec<Range<usize>>) {
     }
 }
 
-/// For files that are no valid TOML: the rest of each line behind a word that sounds like a secret,
-/// and the lines after it up to the next that looks like TOML (a value of several lines).
-fn mask_lines(text: &str, hidden: &mut Vec<Range<usize>>) {
+/// What follows a word that sounds like a secret in a comment: a line that was put out of use.
+fn mask_comments(text: &str, hidden: &mut Vec<Range<usize>>) {
     let mut offset = 0;
-    let mut inside = false;
     for line in text.split_inclusive('\n') {
-        let end = offset + line.len();
-        if let Some(word_end) = end_of_secret_word(line) {
-            let value = line[word_end..]
-                .find(|letter: char| !" \t=:\"'".contains(letter))
-                .map_or(line.len(), |skipped| word_end + skipped);
-            hidden.push(offset + value..end);
-            inside = true;
-        } else if inside && looks_like_toml(line) {
-            inside = false;
-        } else if inside {
-            hidden.push(offset..end);
+        if let Some(start) = line.find('#')
+            && let Some(word_end) = end_of_secret_word(&line[start..])
+        {
+            hidden.push(after_word(line, start + word_end, offset));
         }
-        offset = end;
+        offset += line.len();
     }
 }
 
+/// For files that are no valid TOML, line by line: only headers and lines with a key of ours that is
+/// no secret are shown, with what follows until the next key.
+fn mask_lines(text: &str, hidden: &mut Vec<Range<usize>>) {
+    /// What a line without a key belongs to.
+    enum Before {
+        Nothing,
+        ShownKey,
+        HiddenKey,
+    }
+    let mut offset = 0;
+    let mut before = Before::Nothing;
+    for line in text.split_inclusive('\n') {
+        let start = line.len() - line.trim_start().len();
+        let word_end = line[start..]
+            .find(|letter| !is_word(letter))
+            .map_or(line.len(), |length| start + length);
+        let key = &line[start..word_end];
+        let is_lone = key.is_empty() && !line.contains('=');
+        let shown_until = if let Some(secret_end) = end_of_secret_word(line) {
+            before = Before::HiddenKey;
+            Some(secret_end)
+        } else if line[start..].starts_with('[') && !line.contains('=') {
+            before = Before::Nothing;
+            None
+        } else if SCHEMAS.keys.contains(key) {
+            before = Before::ShownKey;
+            end_of_value(line, word_end)
+        } else {
+            match before {
+                Before::ShownKey if is_lone => None,
+                // Perhaps a further line of a secret: what looks like a key in it may be none.
+                Before::HiddenKey => Some(0),
+                _ => {
+                    before = Before::HiddenKey;
+                    let is_key = line[word_end..].trim_start().starts_with('=');
+                    Some(if is_key { word_end } else { 0 })
+                }
+            }
+        };
+        if let Some(word_end) = shown_until {
+            hidden.push(after_word(line, word_end, offset));
+        }
+        offset += line.len();
+    }
+}
+
+/// Where the one value of a line ends, if something comes behind it: perhaps the next line, whose
+/// line break was lost. Lists and tables go on as they like.
+fn end_of_value(line: &str, key_end: usize) -> Option<usize> {
+    let value = key_end + line[key_end..].find(|letter: char| !" \t=".contains(letter))?;
+    let end = match line[value..].chars().next()? {
+        '[' | '{' => return None,
+        quote @ ('"' | '\'') => value + 1 + line[value + 1..].find(quote)? + 1,
+        _ => value + line[value..].find(['"', '\''])?,
+    };
+    let is_over = line[end..].trim_start().starts_with('#') || line[end..].trim().is_empty();
+    (!is_over).then_some(end)
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_' || letter == '-'
+}
+
+/// The rest of a line from its value on.
+fn after_word(line: &str, word_end: usize, offset: usize) -> Range<usize> {
+    let value = line[word_end..]
+        .find(|letter: char| !" \t=:\"'".contains(letter))
+        .map_or(line.len(), |skipped| word_end + skipped);
+    offset + value..offset + line.len()
+}
+
 fn end_of_secret_word(line: &str) -> Option<usize> {
-    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '-';
     let mut rest = 0;
-    while let Some(start) = line[rest..].find(is_part).map(|found| rest + found) {
+    while let Some(start) = line[rest..].find(is_word).map(|found| rest + found) {
         let end = line[start..]
-            .find(|letter| !is_part(letter))
+            .find(|letter| !is_word(letter))
             .map_or(line.len(), |length| start + length);
         if is_secret_key(&line[start..end]) {
             return Some(end);
@@ -249,21 +348,6 @@ fn end_of_secret_word(line: &str) -> Option<usize> {
         rest = end;
     }
     None
-}
-
-/// A header, a comment, or a key with the start of a value.
-fn looks_like_toml(line: &str) -> bool {
-    let line = line.trim();
-    if line.starts_with('[') || line.starts_with('#') {
-        return true;
-    }
-    let Some((key, value)) = line.split_once('=') else {
-        return false;
-    };
-    let key = key.trim();
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.\"'".contains(letter);
-    let starts_value = |letter: char| letter.is_ascii_digit() || "\"'[{tf+-".contains(letter);
-    !key.is_empty() && key.chars().all(plain) && value.trim_start().starts_with(starts_value)
 }
 
 #[cfg(test)]
@@ -311,31 +395,60 @@ mod tests {
     }
 
     #[test]
+    fn a_value_under_a_key_that_nobody_knows_is_masked() {
+        check("[server]\nquux = \"abc\"", "[server]\nquux = \"***\"");
+        for text in [
+            "[sources.demo]\nconector = \"web-form\"",
+            "[salesforce.lead]\nPlan__c = \"plan\"",
+            "[sources.demo.fields]\nplan = { from = \"x\" }",
+        ] {
+            check(text, text);
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_comment_is_masked() {
+        check(
+            "linger_ms = 1 # password: abc",
+            "linger_ms = 1 # password: ***",
+        );
+        check("#client_secret = \"abc\"", "#client_secret = \"****");
+    }
+
+    #[test]
     fn what_looks_like_a_token_is_masked_anywhere() {
         check(
-            "a = 1 # AbCdEfGh12345678\nb = \"00D5g00000EXAMPEA0\"",
-            "a = 1 # ****************\nb = \"00D5g00000EXAMPEA0\"",
+            "linger_ms = 1 # AbCdEfGh12345678\norg_id = \"00D5g00000EXAMPEA0\"",
+            "linger_ms = 1 # ****************\norg_id = \"00D5g00000EXAMPEA0\"",
         );
     }
 
     #[test]
     fn a_password_in_a_url_is_masked() {
-        check("u = \"pg://me:pw@host/db\"", "u = \"pg://*****@host/db\"");
-        check("u = \"pg://me:p/w?@host\"", "u = \"pg://*******@host\"");
-        check("u = \"https://a.com/x\"", "u = \"https://a.com/x\"");
+        check(
+            "url = \"pg://me:pw@host/db\"",
+            "url = \"pg://*****@host/db\"",
+        );
+        check("url = \"pg://me:p/w?@host\"", "url = \"pg://*******@host\"");
+        check("url = \"https://a.com/x\"", "url = \"https://a.com/x\"");
     }
 
     #[test]
     fn a_broken_file_is_masked_by_line() {
         check(
-            "client_secret = \"abc\nx = 1\n",
-            "client_secret = \"***\nx = 1\n",
+            "client_secret = \"abc\nlisten = 1\n",
+            "client_secret = \"***\nlisten = 1\n",
         );
         check("client_secret: abc", "client_secret: ***");
+        check(
+            "auth = \"x\"äzecäreä = \"abc\"",
+            "auth = \"x\"·***·**· * *****",
+        );
+        check("linger_ms = 1ab = \"abc", "linger_ms = 1ab = \"***");
         check("password \"a b", "password \"* *");
         check(
-            "private_key = \"\"\"\n--- BEGIN\nMIIabc==\n",
-            "private_key = \"\"\"\n*** *****\n********\n",
+            "private_key = \"\"\"\n--- BEGIN\nMIIabc==\nlisten = 1\n",
+            "private_key = \"**\n*** *****\n********\n****** * *\n",
         );
     }
 }

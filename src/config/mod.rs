@@ -6,6 +6,8 @@
 
 mod check;
 mod files;
+mod hint;
+mod include;
 mod interpolate;
 mod load;
 mod mask;
@@ -20,7 +22,11 @@ mod source;
 mod source_file;
 mod store;
 mod suggest;
+mod syntax;
+#[cfg(test)]
+mod tests;
 mod tree;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -32,10 +38,10 @@ pub use salesforce::{
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretRef};
 pub use server::ServerConfig;
-pub use shape::{key_to_toml, to_toml};
 pub use show::{Origin, Setting};
 pub use source::{FieldMapping, SourceConfig};
 pub use store::StoreConfig;
+pub use written::{key_to_toml, to_toml};
 
 use crate::model::SourceName;
 

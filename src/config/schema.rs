@@ -3,7 +3,7 @@
 //! Draft 7, which the editors' TOML plug-ins read. What `check` tests beyond types (URLs, addresses)
 //! stands in `x-format`, which editors leave alone: a text may be `${NAME}` for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
@@ -20,6 +20,10 @@ pub(super) struct Schemas {
     pub root: Value,
     /// The keys that all connectors have in common; the rest of a source's table is its options.
     pub common_source_keys: Vec<String>,
+    /// The names of all keys, wherever they may stand.
+    pub keys: BTreeSet<String>,
+    /// Those of them that hold tables with keys of the user's own.
+    pub maps: BTreeSet<String>,
 }
 
 /// Made once: it is the same for the life of the program.
@@ -73,12 +77,12 @@ impl Schemas {
             }
         }
     }
+}
 
-    /// Whether a schema is that of a secret.
-    pub fn is_secret(&self, schema: &Value) -> bool {
-        let direct = schema["allOf"].get(0).unwrap_or(schema);
-        reference(direct) == Some("SecretRef")
-    }
+/// Whether a schema is that of a secret.
+pub(super) fn is_secret(schema: &Value) -> bool {
+    let direct = schema["allOf"].get(0).unwrap_or(schema);
+    reference(direct) == Some("SecretRef")
 }
 
 fn reference(schema: &Value) -> Option<&str> {
@@ -124,9 +128,39 @@ fn generate() -> Schemas {
         [only] => only.clone(),
         _ => json!({ "oneOf": choices }),
     };
+    let (mut keys, mut maps) = (BTreeSet::new(), BTreeSet::new());
+    collect_keys(&root, &mut keys, &mut maps);
     Schemas {
         root,
         common_source_keys,
+        keys,
+        maps,
+    }
+}
+
+fn collect_keys(schema: &Value, keys: &mut BTreeSet<String>, maps: &mut BTreeSet<String>) {
+    let Some(object) = schema.as_object() else {
+        return;
+    };
+    for (key, property) in object
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        keys.insert(key.clone());
+        if property["additionalProperties"].is_object() {
+            maps.insert(key.clone());
+        }
+        collect_keys(property, keys, maps);
+    }
+    for definition in object
+        .get("definitions")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|definitions| definitions.values())
+    {
+        collect_keys(definition, keys, maps);
     }
 }
 
@@ -163,7 +197,16 @@ fn simplify(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             simplify_object(object);
-            object.values_mut().for_each(simplify);
+            for (key, value) in object {
+                match (key.as_str(), value) {
+                    // What is in there is named by us: `default` may be a key of its own.
+                    ("properties" | "definitions", Value::Object(named)) => {
+                        named.values_mut().for_each(simplify);
+                    }
+                    ("examples" | "default" | "enum" | "const", _) => {}
+                    (_, value) => simplify(value),
+                }
+            }
         }
         Value::Array(items) => items.iter_mut().for_each(simplify),
         _ => {}
@@ -182,8 +225,20 @@ fn simplify_object(object: &mut Map<String, Value>) {
         let key = if choices.len() == 1 { "allOf" } else { "anyOf" };
         object.insert(key.to_owned(), Value::Array(choices));
     }
-    if object.get("default").is_some_and(Value::is_null) {
+    // Of a table each key has its own; those of the whole would say it twice, with nulls.
+    if object
+        .get("default")
+        .is_some_and(|default| default.is_null() || default.is_object())
+    {
         object.remove("default");
+    }
+    if let Some(Value::String(description)) = object.get_mut("description") {
+        // One paragraph a line: editors break lines themselves.
+        *description = description
+            .split("\n\n")
+            .map(|paragraph| paragraph.replace('\n', " "))
+            .collect::<Vec<_>>()
+            .join("\n\n");
     }
     if object.get("format").is_some_and(Value::is_string)
         && let Some(Value::String(format)) = object.remove("format")
@@ -217,7 +272,7 @@ mod tests {
             let resolved = SCHEMAS.resolve(property);
             let description = property["description"].as_str().unwrap_or_default();
             assert!(description.len() > 5, "{path} has no description");
-            let is_section = resolved["properties"].is_object() && !SCHEMAS.is_secret(property);
+            let is_section = resolved["properties"].is_object() && !is_secret(property);
             let has_example = property["examples"].get(0).is_some();
             assert!(is_section || has_example, "{path} has no example");
         });
@@ -228,7 +283,7 @@ mod tests {
     fn a_key_that_takes_a_secret_is_known_as_such_to_the_mask() {
         let mut count = 0;
         each_key(&SCHEMAS.root, "", &mut |path, property| {
-            if SCHEMAS.is_secret(property) {
+            if is_secret(property) {
                 count += 1;
                 let key = path.rsplit('.').next().unwrap();
                 assert!(mask::is_secret_key(key), "{path}");
@@ -246,6 +301,25 @@ mod tests {
             }
         });
         assert_eq!(SCHEMAS.root["additionalProperties"], false);
+    }
+
+    #[test]
+    fn keys_of_the_users_own_are_told_from_ours() {
+        let maps: Vec<&str> = SCHEMAS.maps.iter().map(String::as_str).collect();
+        assert_eq!(
+            maps,
+            ["custom_fields", "fields", "lead", "sources", "values"]
+        );
+        for key in [
+            "listen",
+            "client_secret",
+            "min_score",
+            "env",
+            "write",
+            "default",
+        ] {
+            assert!(SCHEMAS.keys.contains(key), "{key}");
+        }
     }
 
     #[test]

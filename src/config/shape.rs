@@ -2,27 +2,14 @@
 
 use serde_json::Value as Json;
 
+use super::hint::{self, KeyPath, table_name};
 use super::report::Report;
-use super::schema::{SCHEMAS, Schemas};
+use super::schema::{self, SCHEMAS, Schemas};
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
+use super::written::key_to_toml;
 use crate::connector;
 use crate::diagnostic::{Diagnostic, Place};
-
-/// Values that exist elsewhere, and what to write here.
-const KNOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
-    (
-        "auth",
-        "authorization_code",
-        "this version cannot sign in as a person: use `client_credentials` (with `client_secret`) or \
-         `jwt_bearer` (with `username` and `private_key`)",
-    ),
-    (
-        "auth",
-        "password",
-        "Salesforce retires user name and password: use `client_credentials` or `jwt_bearer`",
-    ),
-];
 
 /// Checks all sections. `start` is the place to which missing sections are put.
 pub(super) fn check(root: &Table, start: Option<&Place>, report: &mut Report) {
@@ -32,9 +19,10 @@ pub(super) fn check(root: &Table, start: Option<&Place>, report: &mut Report) {
             check_sources(entry, report);
             continue;
         }
-        let path = Path {
+        let path = KeyPath {
             table: &[],
             last: key,
+            is_item: false,
         };
         match schemas.root["properties"].get(key) {
             Some(schema) => check_node(&entry.node, schema, path, report),
@@ -77,7 +65,7 @@ fn check_source(name: &str, entry: &Entry, report: &mut Report) {
     let Some(table) = entry.node.as_table() else {
         report.add(
             wrong_type(&entry.node, format!("`{name}` in [sources] is a table")).hint(
-                swallowed(name, &[]).unwrap_or_else(|| {
+                hint::swallowed(name, &[]).unwrap_or_else(|| {
                     format!("write `[sources.{name}]` with the keys of the source below it")
                 }),
             ),
@@ -98,6 +86,9 @@ fn check_source(name: &str, entry: &Entry, report: &mut Report) {
         );
         return;
     };
+    if matches!(connector.value, Value::Unknown) {
+        return;
+    }
     let Some(text) = connector.as_text() else {
         report.add(wrong_type(connector, "`connector` is text"));
         return;
@@ -121,46 +112,27 @@ fn check_source(name: &str, entry: &Entry, report: &mut Report) {
     check_table(&entry.node, table, schema, &table_path, report);
 }
 
-/// Where a value is: the keys of its table, and its own key.
-#[derive(Clone, Copy)]
-struct Path<'a> {
-    table: &'a [String],
-    last: &'a str,
-}
-
-impl Path<'_> {
-    fn whole(self) -> Vec<String> {
-        let mut whole = self.table.to_vec();
-        whole.push(self.last.to_owned());
-        whole
-    }
-}
-
-/// `[a.b]`, or words for the top of the file.
-fn table_name(path: &[String]) -> String {
-    if path.is_empty() {
-        "the top of the file".to_owned()
-    } else {
-        format!("[{}]", path.join("."))
-    }
-}
-
-fn check_node(node: &Node, schema: &Json, path: Path<'_>, report: &mut Report) {
-    let is_secret = SCHEMAS.is_secret(schema);
+fn check_node(node: &Node, schema: &Json, path: KeyPath<'_>, report: &mut Report) {
+    let is_secret = schema::is_secret(schema);
     if is_secret && !matches!(node.value, Value::Table(_)) {
-        report.add(inline_secret(node, path.last));
+        report.add(inline_secret(node, path.last, schema));
         return;
     }
+    let secret_schema = schema;
     let schema = SCHEMAS.resolve(schema);
     match (&node.value, schema["type"].as_str()) {
         (Value::Table(table), Some("object")) => {
-            if is_secret && let Some(problem) = secret_form(node, table, path.last) {
+            if is_secret && let Some(problem) = secret_form(node, table, path.last, secret_schema) {
                 report.add(problem);
                 return;
             }
             check_table(node, table, schema, &path.whole(), report);
         }
         (Value::List(items), Some("array")) => {
+            let path = KeyPath {
+                is_item: true,
+                ..path
+            };
             for item in items {
                 check_node(item, &schema["items"], path, report);
             }
@@ -174,14 +146,15 @@ fn check_node(node: &Node, schema: &Json, path: Path<'_>, report: &mut Report) {
         (Value::Float(float), Some("number")) => {
             check_range(node, *float, schema, path, report);
         }
-        (Value::Boolean(_), Some("boolean")) => {}
+        (Value::Boolean(_), Some("boolean")) | (Value::Unknown, _) => {}
         (_, expected) => {
             let expected = expected.unwrap_or("string");
+            let each = if path.is_item { "each item of " } else { "" };
             let diagnostic = wrong_type(
                 node,
-                format!("`{}` is {}", path.last, kind_in_words(expected)),
+                format!("{each}`{}` is {}", path.last, kind_in_words(expected)),
             );
-            report.add(match type_hint(node, expected, schema, path) {
+            report.add(match hint::for_type(node, expected, schema, path) {
                 Some(hint) => diagnostic.hint(hint),
                 None => diagnostic,
             });
@@ -192,9 +165,10 @@ fn check_node(node: &Node, schema: &Json, path: Path<'_>, report: &mut Report) {
 fn check_table(node: &Node, table: &Table, schema: &Json, path: &[String], report: &mut Report) {
     let rest = &schema["additionalProperties"];
     for (key, entry) in &table.entries {
-        let inner = Path {
+        let inner = KeyPath {
             table: path,
             last: key,
+            is_item: false,
         };
         match schema["properties"].get(key) {
             Some(property) => check_node(&entry.node, property, inner, report),
@@ -213,77 +187,27 @@ fn check_table(node: &Node, table: &Table, schema: &Json, path: &[String], repor
                     format!("`{key}` is missing in {}", table_name(path)),
                 )
                 .at(node.spot.place())
-                .hint(help(key, &schema["properties"][key])),
+                .hint(hint::help(key, &schema["properties"][key])),
             );
         }
     }
 }
 
-/// A key's own help, with its example.
-fn help(key: &str, property: &Json) -> String {
-    let description = property["description"].as_str().unwrap_or_default();
-    let first = description
-        .split_inclusive(". ")
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .trim_end_matches('.');
-    match property["examples"].get(0).map(to_toml) {
-        Some(example) => format!("{first}: `{key} = {example}`"),
-        None => first.to_owned(),
-    }
-}
-
-/// A value as one would write it in TOML.
-pub fn to_toml(value: &Json) -> String {
-    match value {
-        Json::Object(object) => {
-            let entries: Vec<String> = object
-                .iter()
-                .map(|(key, value)| format!("{} = {}", key_to_toml(key), to_toml(value)))
-                .collect();
-            if entries.is_empty() {
-                "{}".to_owned()
-            } else {
-                format!("{{ {} }}", entries.join(", "))
-            }
-        }
-        Json::Array(items) => {
-            let items: Vec<String> = items.iter().map(to_toml).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Json::String(text) => toml::Value::from(text.as_str()).to_string(),
-        other => other.to_string(),
-    }
-}
-
-/// A key as one would write it in TOML: quoted only if it must be.
-pub fn key_to_toml(key: &str) -> String {
-    let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    if !key.is_empty() && key.bytes().all(bare) {
-        key.to_owned()
-    } else {
-        toml::Value::from(key).to_string()
-    }
-}
-
-fn check_text(node: &Node, text: &str, schema: &Json, path: Path<'_>, report: &mut Report) {
+fn check_text(node: &Node, text: &str, schema: &Json, path: KeyPath<'_>, report: &mut Report) {
     let key = path.last;
     if schema["minLength"].as_u64().is_some() && text.trim().is_empty() {
         report.add(
             Diagnostic::error("config.blank", format!("`{key}` is blank"))
                 .at(node.spot.place())
-                .hint(help(key, schema)),
+                .hint(hint::help(key, schema)),
         );
         return;
     }
     let allowed = allowed_values(schema);
     if !allowed.is_empty() && !allowed.contains(&text) {
-        let known = KNOWN_ELSEWHERE
-            .iter()
-            .find(|(of, value, _)| *of == key && *value == text);
-        let hint = match (known, suggest::closest(text, allowed.iter().copied())) {
-            (Some((_, _, hint)), _) => (*hint).to_owned(),
+        let near = suggest::closest(text, allowed.iter().copied());
+        let hint = match (hint::elsewhere(key, text), near) {
+            (Some(hint), _) => hint.to_owned(),
             (None, Some(near)) => format!("did you mean `{near}`?"),
             (None, None) => format!("write {}", suggest::list(allowed.iter().copied())),
         };
@@ -302,19 +226,8 @@ fn check_text(node: &Node, text: &str, schema: &Json, path: Path<'_>, report: &m
         return;
     }
     match schema["x-format"].as_str() {
-        Some("uri") => {
-            if let Err(error) = url::Url::parse(text) {
-                let hint = if text.contains("://") {
-                    "write the whole address, for example `https://www.example.com`".to_owned()
-                } else {
-                    "an address begins with `https://`".to_owned()
-                };
-                report.add(
-                    Diagnostic::error("config.bad_value", format!("`{key}` is no URL: {error}"))
-                        .at(node.spot.place())
-                        .hint(hint),
-                );
-            }
+        Some("uri") if url::Url::parse(text).is_err() => {
+            report.add(no_web_address(node, key, text));
         }
         Some("ip") if text.parse::<std::net::IpAddr>().is_err() => {
             report.add(
@@ -328,6 +241,19 @@ fn check_text(node: &Node, text: &str, schema: &Json, path: Path<'_>, report: &m
         }
         _ => {}
     }
+}
+
+fn no_web_address(node: &Node, key: &str, text: &str) -> Diagnostic {
+    let is_host = url::Url::parse(&format!("https://{text}"))
+        .is_ok_and(|url| url.domain().is_some_and(|host| host.contains('.')));
+    let hint = if is_host && node.variables.is_empty() {
+        format!("write `{key} = \"https://{}\"`", node.spot.shown())
+    } else {
+        "write the whole address, for example `https://www.example.com/thanks`".to_owned()
+    };
+    Diagnostic::error("config.bad_value", format!("`{key}` is no web address"))
+        .at(node.spot.place())
+        .hint(hint)
 }
 
 /// The values that an enum takes: schemars writes those with docs as `oneOf` of constants.
@@ -344,7 +270,7 @@ fn allowed_values(schema: &Json) -> Vec<&str> {
     listed.chain(documented).filter_map(Json::as_str).collect()
 }
 
-fn check_range(node: &Node, number: f64, schema: &Json, path: Path<'_>, report: &mut Report) {
+fn check_range(node: &Node, number: f64, schema: &Json, path: KeyPath<'_>, report: &mut Report) {
     let least = schema["minimum"].as_f64();
     let most = schema["maximum"].as_f64();
     if least.is_none_or(|least| number >= least) && most.is_none_or(|most| number <= most) {
@@ -383,56 +309,7 @@ fn kind_in_words(schema_type: &str) -> &'static str {
     }
 }
 
-fn type_hint(node: &Node, expected: &str, schema: &Json, path: Path<'_>) -> Option<String> {
-    let key = key_to_toml(path.last);
-    match (&node.value, expected) {
-        (_, "object") => {
-            if let Some(hint) = swallowed(path.last, path.table) {
-                return Some(hint);
-            }
-            // A table whose one required key can take the value: `plan = "x"` for `plan = { from = "x" }`.
-            let required = schema["required"].as_array().map(Vec::as_slice);
-            if let (Value::Text(_), Some([only])) = (&node.value, required) {
-                let inner = only.as_str()?;
-                let shown = node.spot.shown();
-                return Some(format!("write `{key} = {{ {inner} = \"{shown}\" }}`"));
-            }
-            Some(format!(
-                "write `[{}]`, or `{key} = {{ … }}`",
-                path.whole().join(".")
-            ))
-        }
-        (Value::Text(text), "integer" | "number") if text.trim().parse::<f64>().is_ok() => {
-            Some(format!(
-                "write the number without quotes: `{key} = {}`",
-                node.spot.shown()
-            ))
-        }
-        (Value::Text(text), "boolean") => {
-            let meant = match text.to_lowercase().as_str() {
-                "true" | "yes" | "on" | "1" => "true",
-                "false" | "no" | "off" | "0" => "false",
-                _ => return Some("write `true` or `false`, without quotes".to_owned()),
-            };
-            Some(format!("write it without quotes: `{key} = {meant}`"))
-        }
-        (Value::Text(_), "array") => Some(format!(
-            "put it in brackets: `{key} = [\"{}\"]`",
-            node.spot.shown()
-        )),
-        (Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Moment, "string") => {
-            swallowed(path.last, path.table).or_else(|| {
-                Some(format!(
-                    "put it in quotes: `{key} = \"{}\"`",
-                    node.spot.shown()
-                ))
-            })
-        }
-        _ => None,
-    }
-}
-
-fn unknown_key(entry: &Entry, path: Path<'_>, schema: &Json) -> Diagnostic {
+fn unknown_key(entry: &Entry, path: KeyPath<'_>, schema: &Json) -> Diagnostic {
     let key = path.last;
     let known: Vec<&str> = schema["properties"]
         .as_object()
@@ -442,7 +319,7 @@ fn unknown_key(entry: &Entry, path: Path<'_>, schema: &Json) -> Diagnostic {
     let diagnostic = Diagnostic::error("config.unknown_key", format!("unknown key `{key}`"))
         .at(entry.key.place())
         .label(format!("not a key of {}", table_name(path.table)));
-    if let Some(hint) = swallowed(key, path.table) {
+    if let Some(hint) = hint::swallowed(key, path.table) {
         diagnostic.hint(hint)
     } else if let Some(near) = suggest::closest(key, known.iter().copied()) {
         diagnostic.hint(format!("did you mean `{near}`?"))
@@ -453,83 +330,11 @@ fn unknown_key(entry: &Entry, path: Path<'_>, schema: &Json) -> Diagnostic {
     }
 }
 
-/// Where a key that stands in the wrong table belongs: TOML gives every key to the last header above
-/// it, so a line that was written too far down changes its meaning.
-fn swallowed(key: &str, table: &[String]) -> Option<String> {
-    let top = SCHEMAS.root["properties"].as_object()?;
-    if table.is_empty() {
-        // Nothing is above the top, but a key of a section may stand outside of it.
-        let section = section_of(key)?;
-        return Some(format!(
-            "`{key}` belongs to [{section}]: write it below that header"
-        ));
-    }
-    // The nearest table around this one that knows the key.
-    for depth in (1..table.len()).rev() {
-        let outer = &table[..depth];
-        if keys_of(outer).any(|known| known == key) {
-            return Some(format!(
-                "`{key}` is a key of [{outer}]: move it above [{inner}]",
-                outer = outer.join("."),
-                inner = table.join("."),
-            ));
-        }
-    }
-    if top.contains_key(key) {
-        return Some(if key == "include" {
-            "`include` belongs to the top of the file: move it above the first [table]".to_owned()
-        } else {
-            format!(
-                "[{key}] is a table of its own, not a part of {}",
-                table_name(table)
-            )
-        });
-    }
-    let section = section_of(key)?;
-    (section != table[0]).then(|| format!("`{key}` belongs to [{section}]"))
-}
-
-/// The section that has this key, if it is one only.
-fn section_of(key: &str) -> Option<&'static str> {
-    let mut found = ["server", "store", "salesforce"]
-        .into_iter()
-        .filter(|section| keys_of(&[(*section).to_owned()]).any(|known| known == key));
-    let first = found.next();
-    match (first, found.next()) {
-        (Some(section), None) => Some(section),
-        _ => None,
-    }
-}
-
-/// The keys that a table may have by its path, as far as they are fixed.
-fn keys_of(path: &[String]) -> impl Iterator<Item = &'static str> {
-    let mut schema: &'static Json = &SCHEMAS.root;
-    for key in path {
-        let property = &schema["properties"][key];
-        let next = if property.is_null() {
-            &schema["additionalProperties"]
-        } else {
-            property
-        };
-        schema = SCHEMAS.resolve(next);
-        // Several connectors: any of them will do for a hint.
-        if let Some(first) = schema["oneOf"].get(0).filter(|_| schema["type"].is_null()) {
-            schema = SCHEMAS.resolve(first);
-        }
-    }
-    schema["properties"]
-        .as_object()
-        .into_iter()
-        .flat_map(|properties| properties.keys().map(String::as_str))
-}
-
 /// A secret as text, or anything else that is no table. Never shows the value.
-fn inline_secret(node: &Node, key: &str) -> Diagnostic {
+fn inline_secret(node: &Node, key: &str, schema: &Json) -> Diagnostic {
     let variable = match &node.variables[..] {
         [only] => only.name.clone(),
-        _ => key
-            .to_uppercase()
-            .replace(|letter: char| !letter.is_ascii_alphanumeric(), "_"),
+        _ => usual_variable(key, schema),
     };
     let key = key_to_toml(key);
     let message = if node.variables.is_empty() {
@@ -548,8 +353,15 @@ fn inline_secret(node: &Node, key: &str) -> Diagnostic {
         .hint(hint)
 }
 
+/// The variable that the key's example keeps it in, or one named like the key.
+fn usual_variable(key: &str, schema: &Json) -> String {
+    schema["examples"][0]["env"]
+        .as_str()
+        .map_or_else(|| key.to_uppercase(), str::to_owned)
+}
+
 /// Neither or both of `env` and `file`.
-fn secret_form(node: &Node, table: &Table, key: &str) -> Option<Diagnostic> {
+fn secret_form(node: &Node, table: &Table, key: &str, schema: &Json) -> Option<Diagnostic> {
     let held = ["env", "file"]
         .iter()
         .filter(|kind| table.get(kind).is_some())
@@ -570,7 +382,7 @@ fn secret_form(node: &Node, table: &Table, key: &str) -> Option<Diagnostic> {
         })
         .hint(format!(
             "write `{{ env = \"{}\" }}` or `{{ file = \"/run/secrets/…\" }}`",
-            key.to_uppercase()
+            usual_variable(key, schema)
         )),
     )
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::mask;
-use super::schema::SCHEMAS;
+use super::schema::{self, SCHEMAS};
 use super::tree::{Node, Table, Value};
 
 /// One value of the configuration.
@@ -13,7 +13,7 @@ pub struct Setting {
     pub table: Vec<String>,
     /// Its key.
     pub key: String,
-    /// What is in effect; `***` for a secret. None: not set, and there is no default.
+    /// What is in effect; `***` for a secret. None: not set without a default, or not usable.
     pub value: Option<Json>,
     /// Where it came from.
     pub origin: Origin,
@@ -129,26 +129,26 @@ pub(super) fn settings(root: &Table) -> Vec<Setting> {
     settings
 }
 
-fn add_table(table: &Table, schema: &Json, path: &[String], settings: &mut Vec<Setting>) {
-    let schema = SCHEMAS.resolve(schema);
-    let properties = schema["properties"].as_object();
+fn add_table(table: &Table, table_schema: &Json, path: &[String], settings: &mut Vec<Setting>) {
+    let table_schema = SCHEMAS.resolve(table_schema);
+    let properties = table_schema["properties"].as_object();
     let known: Vec<(&String, &Json)> = properties.into_iter().flatten().collect();
     let others = table
         .entries
         .keys()
         .filter(|key| !known.iter().any(|(name, _)| name == key))
-        .map(|key| (key, &schema["additionalProperties"]));
+        .map(|key| (key, &table_schema["additionalProperties"]));
     let mut inner_tables = Vec::new();
     for (key, property) in known.iter().copied().chain(others) {
         let node = table.get(key);
-        let is_secret = SCHEMAS.is_secret(property);
+        let is_secret = schema::is_secret(property);
         if let Some(node) = node {
             match node.as_table() {
                 Some(inner) if !is_secret => inner_tables.push((key, inner, property)),
                 _ => settings.push(Setting {
                     table: path.to_vec(),
                     key: key.clone(),
-                    value: Some(shown(node, key, is_secret, !property.is_null())),
+                    value: shown(node, key, is_secret, property.is_object()),
                     origin: origin(node, is_secret),
                 }),
             }
@@ -174,18 +174,21 @@ fn add_table(table: &Table, schema: &Json, path: &[String], settings: &mut Vec<S
 }
 
 /// The value, unless it is a secret, or could be one that stands where it should not.
-fn shown(node: &Node, key: &str, is_secret: bool, is_known: bool) -> Json {
-    match &node.value {
+fn shown(node: &Node, key: &str, is_secret: bool, is_known: bool) -> Option<Json> {
+    let value = match &node.value {
         _ if is_secret => "***".into(),
+        Value::Unknown | Value::Moment | Value::TooLarge => return None,
         Value::Text(_) if mask::is_secret_key(key) => "***".into(),
         Value::Text(_) if !is_known && node.spot.shown().contains("***") => "***".into(),
+        Value::Text(_) if node.spot.has_several_lines() => "***".into(),
         Value::Text(text) => mask::without_url_password(text).into(),
         Value::List(items) => items
             .iter()
-            .map(|item| shown(item, key, false, is_known))
+            .filter_map(|item| shown(item, key, false, is_known))
             .collect(),
         _ => node.to_json(),
-    }
+    };
+    Some(value)
 }
 
 fn origin(node: &Node, is_secret: bool) -> Origin {

@@ -55,6 +55,14 @@ impl Spot {
         }
     }
 
+    /// Whether it is written on several lines, and so masked.
+    pub fn has_several_lines(&self) -> bool {
+        self.file
+            .text
+            .get(self.span.clone())
+            .is_some_and(|written| written.contains('\n'))
+    }
+
     /// The part of the value from byte `from` of its text to byte `to`, if the text stands there as
     /// it is (no escapes, one line).
     pub fn within(&self, value: &str, part: Range<usize>) -> Self {

@@ -4,6 +4,7 @@
 //! and each problem in it has a line.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub(super) struct Variable {
 }
 
 /// What TOML can hold.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Value {
     Text(String),
     Integer(i64),
@@ -43,8 +44,38 @@ pub(super) enum Value {
     Moment,
     /// A number too large for a computer.
     TooLarge,
+    /// Text that could not be put together; that was told, and nothing more can be said of it.
+    Unknown,
     List(Vec<Node>),
     Table(Table),
+}
+
+impl Value {
+    /// What people call it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Integer(_) => "a whole number",
+            Self::Float(_) => "a number with decimals",
+            Self::Boolean(_) => "true or false",
+            Self::Moment => "a date or time",
+            Self::TooLarge => "a number that is too large",
+            Self::Unknown => "unknown",
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+/// Only the kind: a text may be a secret that stands where it should not.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(items) => items.fmt(f),
+            Self::Table(table) => table.fmt(f),
+            other => f.write_str(other.kind()),
+        }
+    }
 }
 
 /// A table, by key.
@@ -173,16 +204,7 @@ impl Node {
 
     /// What people call this kind of value.
     pub fn kind(&self) -> &'static str {
-        match self.value {
-            Value::Text(_) => "text",
-            Value::Integer(_) => "a whole number",
-            Value::Float(_) => "a number with decimals",
-            Value::Boolean(_) => "true or false",
-            Value::Moment => "a date or time",
-            Value::TooLarge => "a number that is too large",
-            Value::List(_) => "a list",
-            Value::Table(_) => "a table",
-        }
+        self.value.kind()
     }
 
     /// The same as JSON, for serde. What no key takes becomes null.
@@ -192,7 +214,7 @@ impl Node {
             Value::Integer(integer) => (*integer).into(),
             Value::Float(float) => (*float).into(),
             Value::Boolean(boolean) => (*boolean).into(),
-            Value::Moment | Value::TooLarge => Json::Null,
+            Value::Moment | Value::TooLarge | Value::Unknown => Json::Null,
             Value::List(list) => list.iter().map(Self::to_json).collect(),
             Value::Table(table) => table.to_json(),
         }

@@ -194,7 +194,7 @@ fn check_login_host(salesforce: &Table, report: &mut Report) {
                 "write the org's My Domain: `https://<your domain>.my.salesforce.com` (Setup, My Domain)",
             ),
         );
-    } else if url.path().trim_end_matches('/') != "" || url.query().is_some() {
+    } else if !url.path().trim_end_matches('/').is_empty() || url.query().is_some() {
         report.add(
             error_at(node, "config.login_url", "`login_url` is the host alone").hint(format!(
                 "write `login_url = \"{}\"`",
@@ -208,7 +208,9 @@ fn check_external_id_field(salesforce: &Table, report: &mut Report) {
     let Some((name, node)) = salesforce.text("external_id_field") else {
         return;
     };
-    if !name.trim().is_empty() && !(is_api_name(name) && name.ends_with("__c")) {
+    let is_custom_field = is_api_name(name) && name.ends_with("__c");
+    let is_told_as_blank = name.trim().is_empty();
+    if !is_custom_field && !is_told_as_blank {
         report.add(
             error_at(
                 node,

@@ -68,6 +68,13 @@ fn check_origin(origin: &str, node: &Node, report: &mut Report) {
         ));
         return;
     }
+    if origin.contains('*') {
+        report.add(
+            problem("an origin has no `*`")
+                .hint("name each host, for example `https://www.example.com`"),
+        );
+        return;
+    }
     let parsed = Url::parse(origin)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"));
@@ -84,17 +91,10 @@ fn check_origin(origin: &str, node: &Node, report: &mut Report) {
     };
     let exact = url.origin().ascii_serialization();
     if exact != origin {
-        let message = if origin.contains('*') {
-            "an origin has no `*`: name each host"
-        } else {
-            "an origin is scheme and host as browsers send them, with nothing behind"
-        };
-        let hint = if origin.contains('*') || url.password().is_some() {
-            "write for example `https://www.example.com`".to_owned()
-        } else {
-            format!("write `{exact}`")
-        };
-        report.add(problem(message).hint(hint));
+        report.add(
+            problem("an origin is scheme and host as browsers send them, with nothing behind")
+                .hint(format!("write `{exact}`")),
+        );
     }
 }
 
