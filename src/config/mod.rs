@@ -1,22 +1,47 @@
 //! TOML to [`Config`], or every problem at once.
 //!
 //! One file a section; the doc comment of each field is its help in the JSON Schema and in docs.
+//! [`load`] is the door. What it promises: all problems at once, each with its place; no message
+//! ever holds a secret (`mask`); an error in one source fences that source off and nothing else.
 
+mod check;
+mod files;
+mod hint;
+mod include;
+mod interpolate;
+mod load;
+mod mask;
+mod report;
 mod salesforce;
+mod schema;
 mod secret;
 mod server;
+mod shape;
+mod show;
 mod source;
+mod source_file;
 mod store;
+mod suggest;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod written;
 
 use std::collections::BTreeMap;
 
+pub use interpolate::Environment;
+pub use load::{Loaded, load, load_with_process_env};
 pub use salesforce::{
     AssignmentRule, LeadMapping, OnInvalid, SalesforceAuth, SalesforceConfig, WritePolicy,
 };
+pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretRef};
 pub use server::ServerConfig;
+pub use show::{Origin, Setting};
 pub use source::{FieldMapping, SourceConfig};
 pub use store::StoreConfig;
+pub use written::{key_to_toml, to_toml};
 
 use crate::model::SourceName;
 

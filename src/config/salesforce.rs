@@ -18,13 +18,13 @@ pub struct SalesforceConfig {
     #[schemars(example = &"client_credentials")]
     pub auth: SalesforceAuth,
     /// The consumer key of the external client app.
-    #[schemars(example = &"${SF_CLIENT_ID}")]
+    #[schemars(length(min = 1), example = &"${SF_CLIENT_ID}")]
     pub client_id: String,
     /// The consumer secret; for `client_credentials`.
     #[schemars(example = &serde_json::json!({ "env": "SF_CLIENT_SECRET" }))]
     pub client_secret: Option<SecretRef>,
     /// The integration user's username; for `jwt_bearer`.
-    #[schemars(example = &"leadstream@acme.com")]
+    #[schemars(length(min = 1), example = &"leadstream@acme.com")]
     pub username: Option<String>,
     /// The RSA private key in PEM form; for `jwt_bearer`.
     #[schemars(example = &serde_json::json!({ "file": "/run/secrets/salesforce.pem" }))]
@@ -35,7 +35,7 @@ pub struct SalesforceConfig {
     pub audience: Option<String>,
     /// The text field on Lead, external id and unique, that holds our key.
     #[serde(default = "external_id_field")]
-    #[schemars(example = &"Leadstream_Id__c")]
+    #[schemars(length(min = 1), example = &"Leadstream_Id__c")]
     pub external_id_field: String,
     /// The REST API version.
     #[serde(default = "api_version")]
@@ -43,19 +43,19 @@ pub struct SalesforceConfig {
     pub api_version: String,
     /// How long a delivery waits for others to share its call.
     #[serde(default = "linger_ms")]
-    #[schemars(example = 200)]
+    #[schemars(range(min = 0, max = 60_000), example = 200)]
     pub linger_ms: u64,
     /// Records in one call, 1 to 200.
     #[serde(default = "batch_size")]
-    #[schemars(example = 200)]
+    #[schemars(range(min = 1, max = 200), example = 200)]
     pub batch_size: usize,
     /// How long to wait for the answer to a write. A write that we gave up on may still commit.
     #[serde(default = "request_timeout_seconds")]
-    #[schemars(example = 120)]
+    #[schemars(range(min = 1, max = 600), example = 120)]
     pub request_timeout_seconds: u64,
     /// How often a delivery is tried, over about a day, before it becomes a dead letter.
     #[serde(default = "max_attempts")]
-    #[schemars(example = 20)]
+    #[schemars(range(min = 1, max = 1000), example = 20)]
     pub max_attempts: u32,
     /// Whether Salesforce's lead assignment rule runs when a lead is created. It never runs on
     /// updates: it would take leads from their owners.
@@ -68,6 +68,7 @@ pub struct SalesforceConfig {
     pub allow_duplicates: bool,
     /// Salesforce Lead field = where from, and when to write; the standard ones need no line.
     #[serde(default)]
+    #[schemars(example = &serde_json::json!({ "Plan__c": { "from": "plan" } }))]
     pub lead: BTreeMap<String, LeadMapping>,
 }
 
@@ -122,7 +123,7 @@ pub enum AssignmentRule {
 #[serde(deny_unknown_fields)]
 pub struct LeadMapping {
     /// The lead field, or UTM parameter or click id, that the value is taken from.
-    #[schemars(example = &"plan")]
+    #[schemars(length(min = 1), example = &"plan")]
     pub from: String,
     /// When to write over what Salesforce holds.
     #[serde(default)]

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct SecretRef {
     /// The environment variable that holds it.
+    #[schemars(example = &"SF_CLIENT_SECRET")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
-    /// The file that holds it; one newline at its end is cut.
+    /// The file that holds it; one newline at its end is cut. Relative to the file that names it.
+    #[schemars(example = &"/run/secrets/salesforce")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
 }

@@ -13,16 +13,16 @@ pub struct ServerConfig {
     #[schemars(example = &"https://leads.example.com")]
     pub public_url: Option<Url>,
     /// The largest request body that is taken; larger ones get 413.
-    #[schemars(example = 1_048_576)]
+    #[schemars(range(min = 1024, max = 104_857_600), example = 1_048_576)]
     pub max_body_bytes: usize,
     /// The longest that a request may take to arrive; slower ones get 408.
-    #[schemars(example = 30)]
+    #[schemars(range(min = 1, max = 3600), example = 30)]
     pub request_timeout_seconds: u64,
     /// How many events may wait for the disk before further ones get 503 with Retry-After.
-    #[schemars(example = 10_000)]
+    #[schemars(range(min = 1, max = 1_000_000), example = 10_000)]
     pub max_waiting_events: usize,
     /// How long a shutdown waits for work in hand.
-    #[schemars(example = 20)]
+    #[schemars(range(min = 0, max = 3600), example = 20)]
     pub shutdown_timeout_seconds: u64,
     /// Addresses of proxies whose `X-Forwarded-For` is believed.
     #[schemars(example = &["10.0.0.1"])]

@@ -29,6 +29,7 @@ pub struct SourceConfig {
     pub base_url: Option<Url>,
     /// Lead field = where in the payload; the usual names need no line.
     #[serde(default)]
+    #[schemars(example = &serde_json::json!({ "plan": { "from": "answers.plan" } }))]
     pub fields: BTreeMap<String, FieldMapping>,
     /// The connector's own options. Set by `config::load` from the rest of the table.
     #[serde(skip)]
@@ -40,7 +41,7 @@ pub struct SourceConfig {
 #[serde(deny_unknown_fields)]
 pub struct FieldMapping {
     /// The name of the field in the payload; dots go into nested JSON: `answers.plan`.
-    #[schemars(example = &"answers.plan")]
+    #[schemars(length(min = 1), example = &"answers.plan")]
     pub from: String,
     /// Values to replace, e.g. a form's answer by the picklist's value.
     #[serde(default)]

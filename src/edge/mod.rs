@@ -4,4 +4,5 @@
 pub mod clock;
 pub mod http;
 pub mod random;
+pub mod serve;
 pub mod shutdown;

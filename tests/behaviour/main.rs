@@ -7,3 +7,5 @@
 mod connector_samples;
 mod source;
 mod web_form;
+
+mod check;

@@ -21,7 +21,7 @@ pub struct WebFormOptions {
     pub allowed_redirect_hosts: Vec<String>,
     /// A field that people do not see: filled in means spam. Beside `_gotcha`, `bot-field` and
     /// `website2`, which always do.
-    #[schemars(example = &"fax_2")]
+    #[schemars(length(min = 1), example = &"fax_2")]
     pub honeypot: Option<String>,
     /// The Salesforce org id, 15 or 18 characters, that Web-to-Lead forms send as `oid`: with it
     /// POST /servlet/servlet.WebToLead finds this source.
@@ -31,13 +31,13 @@ pub struct WebFormOptions {
     #[schemars(example = &serde_json::json!({ "00N5g000004XyZa": "plan" }))]
     pub custom_fields: std::collections::BTreeMap<String, String>,
     /// Requests taken in a second, all senders together; further ones get 429. None: no limit.
-    #[schemars(example = 200)]
+    #[schemars(range(min = 1, max = 1_000_000), example = 200)]
     pub rate_limit_per_second: Option<u32>,
     /// Requests taken in a minute from one address; further ones get 429. None: no limit.
-    #[schemars(example = 60)]
+    #[schemars(range(min = 1, max = 1_000_000), example = 60)]
     pub rate_limit_per_address_per_minute: Option<u32>,
     /// Submissions that equal an earlier one within this time count as the same one.
-    #[schemars(example = 600)]
+    #[schemars(range(min = 0, max = 86_400), example = 600)]
     pub duplicate_window_seconds: u64,
     /// Ask a captcha's vendor about each post.
     pub captcha: Option<Captcha>,
@@ -71,7 +71,7 @@ pub struct Captcha {
     #[schemars(example = &serde_json::json!({ "env": "TURNSTILE_SECRET" }))]
     pub secret: SecretRef,
     /// The lowest score that passes, 0 to 1; for reCAPTCHA v3.
-    #[schemars(example = 0.5)]
+    #[schemars(range(min = 0.0, max = 1.0), example = 0.5)]
     pub min_score: Option<f64>,
     /// The host name that the token must have been made on.
     #[schemars(example = &"www.example.com")]

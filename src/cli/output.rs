@@ -1,0 +1,24 @@
+//! The one place that prints. What reads us may go away (`leadstream check | head`): that is no
+//! failure, and nothing is left to say to it.
+
+use std::io::Write;
+
+/// A line to standard output.
+pub fn line(text: &str) {
+    write_line(&mut anstream::stdout().lock(), text);
+}
+
+/// A line to standard error.
+pub fn error_line(text: &str) {
+    write_line(&mut anstream::stderr().lock(), text);
+}
+
+/// Whether standard error is a terminal that shows colours.
+pub fn stderr_takes_colour() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+fn write_line(stream: &mut impl Write, text: &str) {
+    // A closed pipe, or a full disk behind a redirect: the exit code says what there is to say.
+    let _ = writeln!(stream, "{text}").and_then(|()| stream.flush());
+}

@@ -1,0 +1,7 @@
+use super::{Exit, output};
+use crate::config;
+
+pub(super) fn run() -> Exit {
+    output::line(&format!("{:#}", config::schema()));
+    Exit::Success
+}

@@ -1,0 +1,130 @@
+/// Every code and what it means, in one line. `docs/ERRORS.md` is made from it.
+///
+/// Codes are stable: people search for them and alert on them.
+pub const CODES: &[(&str, &str)] = &[
+    (
+        "config.bad_name",
+        "a source, field or id has a name that it cannot have",
+    ),
+    (
+        "config.bad_origin",
+        "an allowed origin is not written as browsers send it",
+    ),
+    (
+        "config.bad_value",
+        "a value has the right type but means nothing here",
+    ),
+    (
+        "config.bad_variable",
+        "`${…}` in a text cannot be read; `$$` stands for a dollar sign",
+    ),
+    ("config.blank", "a text that is needed is blank"),
+    (
+        "config.duplicate",
+        "a key, section or source is there twice; nothing is merged key by key",
+    ),
+    (
+        "config.duplicate_org_id",
+        "two sources claim the Web-to-Lead posts of one org",
+    ),
+    (
+        "config.field_not_writable",
+        "a Salesforce field that is mapped cannot be written",
+    ),
+    (
+        "config.include_not_found",
+        "`include` names a file or folder that is not there",
+    ),
+    (
+        "config.included_twice",
+        "a file is included twice, or includes itself",
+    ),
+    (
+        "config.inline_secret",
+        "a secret stands in the file; it belongs into a variable or a file of its own",
+    ),
+    (
+        "config.login_url",
+        "nobody can sign in to Salesforce at this address",
+    ),
+    ("config.missing_key", "a key that is needed is not there"),
+    (
+        "config.missing_secret",
+        "a secret cannot be read from where it is kept",
+    ),
+    (
+        "config.missing_section",
+        "a section that is needed is not there",
+    ),
+    (
+        "config.missing_variable",
+        "a text needs an environment variable that is not set",
+    ),
+    (
+        "config.no_sources",
+        "no source is configured, so no lead can come in",
+    ),
+    ("config.out_of_range", "a number is too small or too large"),
+    (
+        "config.plain_http",
+        "secrets or leads would travel unencrypted",
+    ),
+    (
+        "config.private_key",
+        "the key for signing in is not an RSA private key that can be used",
+    ),
+    (
+        "config.secret_file_mode",
+        "other users of the machine may read a secret file",
+    ),
+    (
+        "config.secret_form",
+        "a secret names no place where it is kept, or two",
+    ),
+    ("config.store_url", "leads cannot be stored at this address"),
+    ("config.syntax", "the file is no valid TOML"),
+    (
+        "config.unknown_connector",
+        "there is no connector of this name",
+    ),
+    (
+        "config.unknown_field",
+        "a field that nothing fills or uses, and whose name is near another's",
+    ),
+    (
+        "config.unknown_key",
+        "a key that means nothing where it stands, mostly a misspelling",
+    ),
+    ("config.unreadable", "a configuration file cannot be read"),
+    (
+        "config.unused_key",
+        "a key that has no effect together with the others",
+    ),
+    (
+        "config.wrong_type",
+        "a value of another type is expected: text, number, list, table",
+    ),
+];
+
+/// What a code means.
+pub fn explain(code: &str) -> Option<&'static str> {
+    CODES
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map(|(_, meaning)| *meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_and_unique() {
+        assert!(CODES.is_sorted_by(|(left, _), (right, _)| left < right));
+        assert_eq!(
+            explain("config.blank"),
+            Some("a text that is needed is blank")
+        );
+        assert_eq!(explain("config.nonsense"), None);
+    }
+}
