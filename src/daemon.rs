@@ -1,1 +1,213 @@
-//! Builds all from a Config, runs it, stops it.
+//! Builds all from a `Config`, runs it, stops it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::admin::{self, AdminState};
+use crate::config::Config;
+use crate::deliver::Deliver;
+use crate::deliver::salesforce::Mapping;
+use crate::edge::clock::SharedClock;
+use crate::edge::http::{Http, ReqwestHttp};
+use crate::edge::serve::serve;
+use crate::edge::shutdown::{self, Shutdown, Trigger};
+use crate::ingest::{self, HooksState, captcha_endpoint};
+use crate::process::{Process, Rules, SourceRules};
+use crate::salesforce::{Client, allowed_hosts};
+use crate::store::{Access, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// How often a sign-in that failed is tried again, so that `/readyz` comes right by itself.
+const SIGN_IN_WAIT: Duration = Duration::from_secs(30);
+
+/// Why the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// `[server] listen`.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gives no more threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    address: SocketAddr,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    stop_server: Trigger,
+    server: JoinHandle<()>,
+    group_commit: std::thread::JoinHandle<()>,
+    stop_loops: Trigger,
+    process: std::thread::JoinHandle<()>,
+    deliver: JoinHandle<()>,
+    patience: Duration,
+    clock: SharedClock,
+}
+
+impl Daemon {
+    /// Starts all of `config`; relative files are taken from `directory`. When this returns,
+    /// events are taken.
+    pub async fn start(config: &Config, directory: &Path, clock: SharedClock) -> Result<Self, StartError> {
+        let store = Store::open(&config.store.url, directory, Access::Daemon).await?;
+        let address = config.server.listen;
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let metrics = Metrics::new();
+        let http = http(config);
+        let client = Arc::new(Client::new(
+            Arc::clone(&http),
+            Arc::clone(&clock),
+            config.salesforce.clone(),
+            Arc::clone(&metrics),
+        ));
+        let mapping = Arc::new(Mapping::new(&config.salesforce));
+        let (stop_server, server_stopping) = shutdown::channel();
+        let (stop_loops, loops_stopping) = shutdown::channel();
+        let patience = Duration::from_secs(config.server.shutdown_timeout_seconds);
+
+        let (inbox, group_commit) = ingest::group_commit(
+            Arc::clone(&store),
+            config.server.max_waiting_events,
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        )
+        .await?;
+        let group_commit = thread("group-commit", move || group_commit.run())?;
+        let hooks = HooksState::new(config, inbox, Arc::clone(&clock), http, Arc::clone(&metrics));
+        let admin = AdminState::new(
+            Arc::clone(&store),
+            Arc::clone(&client),
+            Arc::clone(&metrics),
+            Arc::clone(&clock),
+            config.fenced.clone(),
+        );
+        let router = ingest::router(hooks).merge(admin::router(admin));
+        let server = tokio::spawn(serve(listener, router, Arc::clone(&clock), server_stopping, patience));
+
+        let rules = Rules {
+            mapping: Arc::clone(&mapping),
+            sources: config
+                .sources
+                .iter()
+                .map(|(name, source)| (name.clone(), SourceRules::of(source)))
+                .collect(),
+            key_secret: store.key_secret(),
+            config_hash: config.hash.clone(),
+        };
+        let process = Process::new(Arc::clone(&store), rules, Arc::clone(&clock), Arc::clone(&metrics));
+        // Reading and normalising keeps a core busy: on a thread of its own it delays no answer.
+        let runtime = tokio::runtime::Handle::current();
+        let stopping = loops_stopping.clone();
+        let process = thread("process", move || runtime.block_on(process.run(stopping)))?;
+        let deliver =
+            Deliver::new(Arc::clone(&store), Arc::clone(&client), mapping, Arc::clone(&clock), Arc::clone(&metrics));
+        let stopping = loops_stopping.clone();
+        let deliver = tokio::spawn(async move { deliver.run(stopping).await });
+        tokio::spawn(keep_signed_in(client, Arc::clone(&clock), loops_stopping));
+        Ok(Self {
+            address,
+            store,
+            metrics,
+            stop_server,
+            server,
+            group_commit,
+            stop_loops,
+            process,
+            deliver,
+            patience,
+            clock,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Stops: takes no more requests, answers those in hand, commits, and finishes what is being
+    /// sent. What waits in the inbox and the outbox is on disk, and goes on at the next start.
+    pub async fn stop(self) {
+        self.stop_server.stop();
+        finished("server", self.server).await;
+        // With the server its way into the inbox is gone, so the group commit ends by itself.
+        let threads = tokio::task::spawn_blocking(move || {
+            let committed = self.group_commit.join();
+            self.stop_loops.stop();
+            committed.and(self.process.join())
+        });
+        let deliver = self.deliver;
+        let all = async {
+            if !matches!(threads.await, Ok(Ok(()))) {
+                warn!("a loop ended by a crash");
+            }
+            finished("deliver", deliver).await;
+        };
+        tokio::select! {
+            () = all => info!("stopped"),
+            () = self.clock.sleep(self.patience) => {
+                warn!("stopped before all work in hand was finished; it goes on at the next start");
+            }
+        }
+        self.store.close().await;
+    }
+}
+
+/// The way out: to the org, and to what the sources' connectors name.
+fn http(config: &Config) -> Arc<dyn Http> {
+    let captchas = config.sources.values().filter_map(captcha_endpoint);
+    let hosts = captchas.fold(allowed_hosts(&config.salesforce), |hosts, url| hosts.url(&url));
+    Arc::new(ReqwestHttp::new(hosts))
+}
+
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+async fn finished(name: &'static str, task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        warn!(%error, "{name} ended by a crash");
+    }
+}
+
+/// Signs in at the start, so that the first lead finds a token and `/readyz` tells the truth.
+async fn keep_signed_in(client: Arc<Client>, clock: SharedClock, mut shutdown: Shutdown) {
+    let mut told = false;
+    while let Err(error) = client.sign_in().await {
+        if !told {
+            warn!(error.code = %error.code, hint = %error.hint, "cannot sign in to Salesforce; leads are kept and wait");
+            told = true;
+        }
+        tokio::select! {
+            () = clock.sleep(SIGN_IN_WAIT) => {}
+            () = shutdown.stopping() => return,
+        }
+    }
+}

@@ -12,6 +12,8 @@
 //! Direction of use: `cli` > `daemon` > loops > `connector`, `salesforce`, `store` > `config` >
 //! `model`; never back, never loop to loop.
 
+/// Alive, ready, metrics.
+pub mod admin;
 /// Command line: one file per command.
 pub mod cli;
 /// TOML to `Config`, or every problem at once.

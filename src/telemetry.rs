@@ -149,3 +149,23 @@ impl Metrics {
         text
     }
 }
+
+/// The variable that sets what is logged, e.g. `debug` or `leadstream::deliver=debug`.
+const LOG_VARIABLE: &str = "LEADSTREAM_LOG";
+
+/// Starts logging to standard error: to be read on a terminal, as JSON otherwise.
+pub fn start_logging() {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter);
+    // Whoever has started logging before us wants it their way.
+    let _ = if std::io::stderr().is_terminal() {
+        registry.with(tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init()
+    } else {
+        registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).try_init()
+    };
+}

@@ -1,23 +1,26 @@
-<<<<<<< HEAD
-//! (see lib.rs)
-
-pub mod doctor;
-=======
 //! The command line. One file a command: arguments, one call, output.
 
+mod audit;
 mod check;
 mod config_show;
+mod dead_letters;
+mod doctor;
 mod init;
-pub mod output;
+mod output;
+mod replay;
+mod run;
+mod sandbox;
 mod schema;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded};
 use crate::diagnostic;
+use crate::store::{Access, Store};
 
 /// Brings every lead into Salesforce: once, clean, explained.
 #[derive(Debug, Parser)]
@@ -45,6 +48,18 @@ enum Command {
     Init(init::Args),
     /// Say everything that is wrong with the configuration, without asking anyone else.
     Check(check::Args),
+    /// Sign in to Salesforce, read only, and say what is missing there.
+    Doctor(doctor::DoctorArgs),
+    /// Take leads, and bring them into Salesforce, until Ctrl-C.
+    Run,
+    /// Serve a Salesforce org in memory, for trying things out and for tests.
+    Sandbox(sandbox::SandboxArgs),
+    /// Balance the books: accepted is the sum of all ends and what is in flight.
+    Audit(audit::Args),
+    /// Show what needs a person, with the reason and what to do.
+    DeadLetters(dead_letters::Args),
+    /// Process events once more, by the configuration as it is now.
+    Replay(replay::Args),
     /// Show what the configuration comes to.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -82,10 +97,48 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Init(args) => init::run(&args, &cli.config),
         Command::Check(args) => check::run(&args, &cli.config),
+        Command::Doctor(args) => asynchronously(doctor::run_command(&args, &cli.config)),
+        Command::Run => asynchronously(run::run(&cli.config)),
+        Command::Sandbox(args) => asynchronously(sandbox::run(args)),
+        Command::Audit(args) => asynchronously(audit::run(&args, &cli.config)),
+        Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),
+        Command::Replay(args) => asynchronously(replay::run(&args, &cli.config)),
         Command::Config(ConfigCommand::Show(args)) => config_show::run(&args, &cli.config),
         Command::Schema => schema::run(),
     };
     exit.into()
+}
+
+fn asynchronously(command: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(command);
+            // Whoever still runs has been told to stop, or was given up.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            output::error_line(&format!("error: cannot start: {error}"));
+            Exit::Failure
+        }
+    }
+}
+
+/// Opens the configured store beside a daemon that may run on it.
+async fn open_store(path: &Path) -> Option<Arc<Store>> {
+    let config = load(path).config?;
+    match Store::open(&config.store.url, directory_of(path), Access::Command).await {
+        Ok(store) => Some(store),
+        Err(error) => {
+            output::error_line(&format!("error: {error}"));
+            None
+        }
+    }
+}
+
+/// What relative files in the configuration at `path` are relative to.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
 }
 
 /// Reads the configuration for a command and tells people what is wrong with it.
@@ -109,4 +162,3 @@ mod tests {
         Cli::command().debug_assert();
     }
 }
->>>>>>> w/config

@@ -8,7 +8,11 @@ mod refusal;
 
 pub mod custom;
 
-<<<<<<< HEAD
+use std::time::Duration;
+
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+
 pub use refusal::{ExtractError, Refusal, RefusalReason};
 
 use crate::config::SourceConfig;
@@ -46,12 +50,6 @@ impl<'a> From<&'a NewEvent> for Payload<'a> {
         }
     }
 }
-=======
-use custom::web_form::WebFormOptions;
-use schemars::{Schema, SchemaGenerator};
-use serde_json::Value;
->>>>>>> w/config
-
 /// A source's options for its connector.
 #[derive(Debug, Clone)]
 pub enum ConnectorOptions {
@@ -70,6 +68,15 @@ impl ConnectorOptions {
     pub fn connector(&self) -> &'static dyn Connector {
         match self {
             Self::WebForm(_) => &WebForm,
+        }
+    }
+}
+
+impl ConnectorOptions {
+    /// How long submissions of equal content, without an id of their own, count as the same one.
+    pub fn duplicate_window(&self) -> Duration {
+        match self {
+            Self::WebForm(options) => Duration::from_secs(options.duplicate_window_seconds),
         }
     }
 }

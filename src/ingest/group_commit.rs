@@ -48,14 +48,10 @@ impl Inbox {
         let (done, committed) = oneshot::channel();
         self.queue
             .try_send(Waiting { event, done })
-<<<<<<< HEAD
             .map_err(|refused| match refused {
                 mpsc::error::TrySendError::Full(_) => AppendError::Full,
                 mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable,
             })?;
-=======
-            .map_err(|_| AppendError::Full)?;
->>>>>>> w/config
         committed.await.unwrap_or(Err(AppendError::Unavailable))
     }
 }

@@ -80,6 +80,14 @@ pub enum KeyKind {
 impl KeyKind {
     /// All kinds, strongest first.
     pub const ALL: [Self; 2] = [Self::Email, Self::PhoneAndLastName];
+
+    /// The name on timelines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::PhoneAndLastName => "phone and last name",
+        }
+    }
 }
 
 /// A match key as the store holds it: no personal data, of one size. A match has to be verified on

@@ -1,1 +1,10 @@
-//! (see lib.rs)
+//! Loop 2: events to leads and deliveries. All but its edge, `run`, is pure: time and ids are
+//! arguments.
+
+mod decide;
+pub mod normalise;
+pub mod resolve;
+mod run;
+
+pub use decide::{Known, Prepared, Rules, SourceRules, decide};
+pub use run::{Process, Progress};

@@ -9,3 +9,5 @@ mod source;
 mod web_form;
 
 mod check;
+
+mod sandbox;

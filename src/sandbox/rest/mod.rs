@@ -1,0 +1,25 @@
+//! The HTTP door: everything under `/services/`, and the sandbox's own pages beside it.
+//!
+//! `front` takes a request through faults, token, allowance and body to its resource; `route` says
+//! which resource a path is. A subrequest of a composite goes in at `resource::answer`, as its
+//! outer request does.
+
+mod admin;
+mod call;
+mod changes;
+mod collections;
+mod composite;
+mod describe;
+mod front;
+mod jwt;
+mod limits;
+mod oauth;
+mod query;
+mod resource;
+mod route;
+mod rows;
+mod wire;
+
+pub(super) use front::router;
+pub use jwt::RsaPublicKey;
+pub(super) use query::Cursors;

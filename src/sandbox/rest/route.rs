@@ -1,0 +1,114 @@
+use http::Method;
+
+/// A resource below `/services/data/v62.0`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Route<'a> {
+    Resources,
+    Objects,
+    Object(&'a str),
+    Describe(&'a str),
+    Updated(&'a str),
+    Deleted(&'a str),
+    Row {
+        object: &'a str,
+        id: &'a str,
+    },
+    RowByKey {
+        object: &'a str,
+        field: &'a str,
+        key: &'a str,
+    },
+    Collection,
+    CollectionOf(&'a str),
+    CollectionByKey {
+        object: &'a str,
+        field: &'a str,
+    },
+    Composite,
+    Query {
+        with_deleted: bool,
+    },
+    QueryMore(&'a str),
+    Limits,
+}
+
+impl<'a> Route<'a> {
+    pub(super) fn of(path: &'a [String]) -> Option<Self> {
+        // Six parts at most have a meaning; a longer path has none.
+        let mut parts = [""; 6];
+        if path.len() >= parts.len() {
+            return None;
+        }
+        for (part, segment) in parts.iter_mut().zip(path) {
+            *part = segment;
+        }
+        Some(match (path.len(), parts) {
+            (0, _) => Self::Resources,
+            (1, ["sobjects", ..]) => Self::Objects,
+            (2, ["sobjects", object, ..]) => Self::Object(object),
+            (3, ["sobjects", object, "describe", ..]) => Self::Describe(object),
+            (3, ["sobjects", object, "updated", ..]) => Self::Updated(object),
+            (3, ["sobjects", object, "deleted", ..]) => Self::Deleted(object),
+            (3, ["sobjects", object, id, ..]) => Self::Row { object, id },
+            (4, ["sobjects", object, field, key, ..]) => Self::RowByKey { object, field, key },
+            (1, ["composite", ..]) => Self::Composite,
+            (2, ["composite", "sobjects", ..]) => Self::Collection,
+            (3, ["composite", "sobjects", object, ..]) => Self::CollectionOf(object),
+            (4, ["composite", "sobjects", object, field, ..]) => {
+                Self::CollectionByKey { object, field }
+            }
+            (1, ["query", ..]) => Self::Query {
+                with_deleted: false,
+            },
+            (1, ["queryAll", ..]) => Self::Query { with_deleted: true },
+            (2, ["query" | "queryAll", locator, ..]) => Self::QueryMore(locator),
+            (1, ["limits", ..]) => Self::Limits,
+            _ => return None,
+        })
+    }
+
+    /// The methods that the resource takes; HEAD goes wherever GET does.
+    pub(super) fn methods(&self) -> &'static [&'static str] {
+        match self {
+            Self::Resources
+            | Self::Objects
+            | Self::Describe(_)
+            | Self::Updated(_)
+            | Self::Deleted(_)
+            | Self::Query { .. }
+            | Self::QueryMore(_)
+            | Self::Limits => &["GET", "HEAD"],
+            Self::Object(_) | Self::CollectionOf(_) => &["GET", "HEAD", "POST"],
+            Self::Row { id: "Id", .. } | Self::Composite => &["POST"],
+            Self::Row { .. } | Self::RowByKey { .. } => &["GET", "HEAD", "PATCH", "DELETE"],
+            Self::Collection => &["POST", "PATCH", "DELETE"],
+            Self::CollectionByKey { .. } => &["PATCH"],
+        }
+    }
+
+    /// What `Calls` counts it as.
+    pub(super) fn kind(&self, method: &Method) -> &'static str {
+        match (self, method.as_str()) {
+            (Self::Resources, _) => "resources",
+            (Self::Objects, _) => "objects",
+            (Self::Object(_), "POST") | (Self::Row { id: "Id", .. }, _) => "row_create",
+            (Self::Object(_), _) => "object",
+            (Self::Describe(_), _) => "describe",
+            (Self::Updated(_), _) => "updated",
+            (Self::Deleted(_), _) => "deleted",
+            (Self::Row { .. } | Self::RowByKey { .. }, "DELETE") => "row_delete",
+            (Self::Row { .. }, "PATCH") => "row_update",
+            (Self::RowByKey { .. }, "PATCH") => "row_upsert",
+            (Self::Row { .. } | Self::RowByKey { .. }, _) => "row_read",
+            (Self::Collection, "PATCH") => "collection_update",
+            (Self::Collection, "DELETE") => "collection_delete",
+            (Self::Collection, _) => "collection_create",
+            (Self::CollectionOf(_), _) => "collection_read",
+            (Self::CollectionByKey { .. }, _) => "collection_upsert",
+            (Self::Composite, _) => "composite",
+            (Self::Query { .. }, _) => "query",
+            (Self::QueryMore(_), _) => "query_more",
+            (Self::Limits, _) => "limits",
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The sandbox through its HTTP door: every refusal, in Salesforce's words and shapes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy takes only functions marked #[test] for tests; these are their helpers"
+)]
+
+mod collections;
+mod door;
+mod faults;
+mod org;
+mod query;
+mod rows;
+mod rules;
+mod signing_in;
