@@ -133,8 +133,8 @@ mod tests {
         let problem = Diagnostic::warning("a.b", "something").hint("do this");
         insta::assert_snapshot!(render(&[problem], false), @"
         warning[a.b]: something
-          |
-          = help: do this
+         |
+         = help: do this
         ");
     }
 
