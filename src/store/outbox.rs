@@ -162,10 +162,12 @@ const CLAIM: &str = concat!(
 );
 
 impl Write {
-    /// Gives back what a process that has ended was sending. Its answers may have been lost.
+    /// Gives back what a process that has ended was sending. Its answers may have been lost; its
+    /// end says nothing of what was sent, so it counts as no try.
     pub async fn release_claims(&mut self) -> Result<u64, StoreError> {
         Ok(sqlx::query(
-            "UPDATE delivery SET state = 'pending', unsure = TRUE WHERE state = 'sending'",
+            "UPDATE delivery SET state = 'pending', unsure = TRUE, attempts = attempts - 1 \
+             WHERE state = 'sending'",
         )
         .execute(self.connection())
         .await?
