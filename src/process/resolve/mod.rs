@@ -1,0 +1,15 @@
+//! Which lead a submission belongs to, and what it changes there. Pure.
+//!
+//! The door is narrow on purpose, so that what is behind can grow: [`resolve`] says which lead (or
+//! none), [`merge`] folds the submission into its record. Match keys leave the program only as
+//! keyed hashes ([`KeyHasher`]); because hashes can collide, a lead found by one is believed only
+//! if its own values agree.
+
+mod candidates;
+mod given_name;
+mod keys;
+mod merge;
+
+pub use candidates::{Resolution, resolve};
+pub use keys::{KeyHash, KeyHasher};
+pub use merge::merge;
