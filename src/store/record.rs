@@ -38,10 +38,13 @@ pub(super) fn encode(record: &Record) -> String {
         .iter()
         .map(|(name, held)| {
             let origin = (held.at.0, held.event.0);
-            let index = from.iter().position(|known| *known == origin).unwrap_or_else(|| {
-                from.push(origin);
-                from.len() - 1
-            });
+            let index = from
+                .iter()
+                .position(|known| *known == origin)
+                .unwrap_or_else(|| {
+                    from.push(origin);
+                    from.len() - 1
+                });
             (name.as_str(), (held.value.as_str(), index))
         })
         .collect();
@@ -55,7 +58,14 @@ pub(super) fn decode(text: &str) -> Result<Record, RecordError> {
         .into_iter()
         .map(|(name, (value, index))| {
             let (at, event) = *from.get(index).ok_or(RecordError::From)?;
-            Ok((name, Held { value, at: Millis(at), event: EventId(event) }))
+            Ok((
+                name,
+                Held {
+                    value,
+                    at: Millis(at),
+                    event: EventId(event),
+                },
+            ))
         })
         .collect()
 }

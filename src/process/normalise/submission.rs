@@ -106,7 +106,7 @@ pub fn normalise(event: &Event, extracted: Extracted, context: &NormaliseContext
             source: event.source.clone(),
             at,
             vendor_id: extracted.vendor_id,
-            attribution: attribution::normalise(extracted.attribution),
+            attribution: attribution::normalise(extracted.attribution, context),
             keys: match_keys(&draft.fields),
             fields: draft.fields,
             notes: draft.notes,

@@ -3,7 +3,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
-use crate::model::MatchKey;
+use crate::model::{KeyHash, MatchKey};
 
 /// Hashes match keys with a secret that only this store has, so that the table of keys holds no
 /// personal data and cannot be searched for a known address.
@@ -12,22 +12,30 @@ pub struct KeyHasher {
     secret: [u8; 16],
 }
 
-/// A match key as the store holds it: 64 bits of `SipHash-2-4`, signed as databases have them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyHash(pub i64);
-
 impl KeyHasher {
     /// A hasher with the store's secret. Another secret makes all stored keys worthless.
     pub fn new(secret: [u8; 16]) -> Self {
         Self { secret }
     }
 
-    /// The hash of a key; the same value as another kind of key has another hash.
+    /// The hash of a key: 64 bits of `SipHash-2-4`, signed as databases have them. The same value as
+    /// another kind of key has another hash.
     pub fn hash(&self, key: &MatchKey) -> KeyHash {
         let mut hasher = SipHasher24::new_with_key(&self.secret);
         hasher.write_u8(key.kind as u8);
         hasher.write(key.value.as_bytes());
         KeyHash(hasher.finish().cast_signed())
+    }
+
+    /// The hash of a row of texts.
+    pub fn hash_texts<'t>(&self, texts: impl Iterator<Item = &'t str>) -> i64 {
+        let mut hasher = SipHasher24::new_with_key(&self.secret);
+        for text in texts {
+            hasher.write(text.as_bytes());
+            // A byte that no text holds, so that no two rows are one.
+            hasher.write_u8(0xFF);
+        }
+        hasher.finish().cast_signed()
     }
 }
 

@@ -11,5 +11,5 @@ mod keys;
 mod merge;
 
 pub use candidates::{Resolution, resolve};
-pub use keys::{KeyHash, KeyHasher};
+pub use keys::KeyHasher;
 pub use merge::merge;
