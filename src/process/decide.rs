@@ -1,23 +1,21 @@
 //! What becomes of an event: pure. The same event, configuration and knowledge always give the
 //! same changes; time and ids are arguments.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hasher as _;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use siphasher::sip::SipHasher13;
 
-use super::normalise::{Normalised, NormaliseContext, assess, normalise};
-use super::resolve::{self, Resolution, merge};
+use super::normalise::{NormaliseContext, Normalised, assess, normalise};
+use super::resolve::{KeyHasher, Resolution, merge, resolve};
 use crate::config::SourceConfig;
 use crate::connector::ExtractError;
 use crate::deliver::salesforce::Mapping;
 use crate::model::{
-    DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, Lead, LeadId, Millis, Note,
-    SourceName, Submission, Verdict,
+    DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, Lead, LeadId,
+    Millis, Note, SourceName, Submission, Verdict,
 };
-use crate::store::{Changes, EarlierSubmission, KnownLead, StoredSubmission, TimelineEntry, Touch};
+use crate::store::{Changes, KnownLead, LastSubmission, StoredSubmission, TimelineEntry, Touch};
 
 /// What deciding needs of the configuration. Made once.
 #[derive(Debug)]
@@ -26,8 +24,8 @@ pub struct Rules {
     pub mapping: std::sync::Arc<Mapping>,
     /// By source.
     pub sources: HashMap<SourceName, SourceRules>,
-    /// The secret that match keys are hashed with.
-    pub key_secret: [u8; 16],
+    /// Hashes match keys, and what else is to be recognised but not shown.
+    pub keys: KeyHasher,
     /// The configuration, as leads name it.
     pub config_hash: String,
 }
@@ -64,7 +62,7 @@ pub struct Prepared {
 #[derive(Debug)]
 struct Person {
     normalised: Normalised,
-    identity: i64,
+    content: i64,
     keys: Vec<KeyHash>,
 }
 
@@ -80,12 +78,18 @@ impl Prepared {
                 .map(|found| {
                     found
                         .into_iter()
-                        .map(|extracted| Person::new(normalise(&event, extracted, &source.context), rules))
+                        .map(|extracted| {
+                            Person::new(normalise(&event, extracted, &source.context), rules)
+                        })
                         .collect()
                 }),
             None => Err(unknown_source(&event)),
         };
-        Self { event, replayed, found }
+        Self {
+            event,
+            replayed,
+            found,
+        }
     }
 
     /// An event that reading has failed on for a fault of ours.
@@ -93,9 +97,16 @@ impl Prepared {
         let error = ExtractError {
             code: "event.crashed",
             message: "reading it failed: this is a fault of leadstream".to_owned(),
-            hint: format!("please report it; after an update, run `leadstream replay {}`", event.id),
+            hint: format!(
+                "please report it; after an update, run `leadstream replay {}`",
+                event.id
+            ),
         };
-        Self { event, replayed, found: Err(error) }
+        Self {
+            event,
+            replayed,
+            found: Err(error),
+        }
     }
 
     /// The match keys of all that was found in it.
@@ -103,9 +114,14 @@ impl Prepared {
         self.people().flat_map(|person| person.keys.iter().copied())
     }
 
-    /// The identities of all that was found in it.
-    pub fn identities(&self) -> impl Iterator<Item = i64> {
-        self.people().map(|person| person.identity)
+    /// The vendor's ids of all that was found in it, with its source.
+    pub fn vendor_ids(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.people().filter_map(|person| {
+            Some((
+                &*self.event.source,
+                person.normalised.submission.vendor_id.as_deref()?,
+            ))
+        })
     }
 
     fn people(&self) -> impl Iterator<Item = &Person> {
@@ -116,7 +132,9 @@ impl Prepared {
 fn unknown_source(event: &Event) -> ExtractError {
     ExtractError {
         code: "event.unknown_source",
-        message: "its source is no longer in the configuration, or was fenced off because of an error".to_owned(),
+        message:
+            "its source is no longer in the configuration, or was fenced off because of an error"
+                .to_owned(),
         hint: format!(
             "bring back or mend [sources.{}], restart, and run `leadstream replay {}`",
             event.source, event.id
@@ -128,34 +146,22 @@ impl Person {
     fn new(normalised: Normalised, rules: &Rules) -> Self {
         let submission = &normalised.submission;
         Self {
-            identity: identity(submission, &rules.key_secret),
-            keys: submission.keys.iter().map(|key| resolve::hash(key, &rules.key_secret)).collect(),
+            content: content(submission, &rules.keys),
+            keys: submission
+                .keys
+                .iter()
+                .map(|key| rules.keys.hash(key))
+                .collect(),
             normalised,
         }
     }
 }
 
-/// Two submissions of one identity are one: the sender's own id says so, or the content does.
-fn identity(submission: &Submission, secret: &[u8; 16]) -> i64 {
-    let mut hasher = SipHasher13::new_with_key(secret);
-    let mut add = |text: &str| {
-        hasher.write(text.as_bytes());
-        hasher.write_u8(0xFF);
-    };
-    add(&submission.source);
-    match &submission.vendor_id {
-        Some(id) => {
-            add("id");
-            add(id);
-        }
-        None => {
-            for (name, value) in &submission.fields {
-                add(name);
-                add(value);
-            }
-        }
-    }
-    hasher.finish() as i64
+/// Keyed hash of source and values: what two clicks on one button have in common.
+fn content(submission: &Submission, keys: &KeyHasher) -> i64 {
+    let values = submission.fields.iter().chain(&submission.attribution);
+    let texts = values.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    keys.hash_texts(std::iter::once(&*submission.source).chain(texts))
 }
 
 /// What is known of the people whom a batch of events may concern; grows as the batch is decided.
@@ -163,10 +169,10 @@ fn identity(submission: &Submission, secret: &[u8; 16]) -> i64 {
 pub struct Known {
     leads: HashMap<LeadId, KnownLead>,
     by_key: HashMap<KeyHash, Vec<LeadId>>,
-    earlier: HashMap<i64, Vec<EarlierSubmission>>,
+    by_vendor_id: HashMap<(SourceName, String), LeadId>,
     /// Leads whose delivery was decided in this batch, and where it stands among the changes.
     decided: HashMap<LeadId, usize>,
-    changed: BTreeMap<LeadId, ()>,
+    changed: BTreeSet<LeadId>,
 }
 
 impl Known {
@@ -174,42 +180,45 @@ impl Known {
     pub fn new(
         leads: impl IntoIterator<Item = KnownLead>,
         keys: impl IntoIterator<Item = (KeyHash, LeadId)>,
-        earlier: impl IntoIterator<Item = EarlierSubmission>,
+        vendor_ids: impl IntoIterator<Item = (SourceName, String, LeadId)>,
     ) -> Self {
         let mut known = Self::default();
-        known.leads.extend(leads.into_iter().map(|lead| (lead.lead.id, lead)));
+        known
+            .leads
+            .extend(leads.into_iter().map(|lead| (lead.lead.id, lead)));
         for (key, lead) in keys {
             known.by_key.entry(key).or_default().push(lead);
         }
-        for submission in earlier {
-            known.earlier.entry(submission.identity).or_default().push(submission);
-        }
+        let vendor_ids = vendor_ids.into_iter();
+        known
+            .by_vendor_id
+            .extend(vendor_ids.map(|(source, id, lead)| ((source, id), lead)));
         known
     }
 
     /// The leads that changed, as they are now.
-    pub fn into_changed_leads(mut self) -> Vec<Lead> {
+    pub fn into_changed_leads(mut self) -> Vec<KnownLead> {
         let leads = &mut self.leads;
-        self.changed.keys().filter_map(|id| leads.remove(id)).map(|known| known.lead).collect()
-    }
-
-    fn lead_of_duplicate(&self, person: &Person, source: &SourceRules, received_at: Millis) -> Option<LeadId> {
-        let submission = &person.normalised.submission;
-        let before = self.earlier.get(&person.identity)?;
-        before
+        self.changed
             .iter()
-            .filter(|earlier| match &submission.vendor_id {
-                Some(id) => earlier.vendor_id.as_ref() == Some(id),
-                None => received_at.since(earlier.received_at) <= source.duplicate_window,
-            })
-            .find_map(|earlier| earlier.lead.filter(|lead| self.leads.contains_key(lead)))
+            .filter_map(|id| leads.remove(id))
+            .collect()
     }
 
-    fn resolve(&self, submission: &Submission, keys: &[KeyHash]) -> Resolution {
-        let candidates = keys.iter().flat_map(|key| {
-            self.by_key.get(key).into_iter().flatten().filter_map(|id| self.leads.get(id)).map(|known| &known.lead)
-        });
-        resolve::resolve(submission, candidates)
+    /// The lead that had this very submission before, by the sender's own id of it.
+    fn lead_of_vendor_id(&self, submission: &Submission) -> Option<LeadId> {
+        let id = submission.vendor_id.clone()?;
+        let lead = self.by_vendor_id.get(&(submission.source.clone(), id))?;
+        self.leads.contains_key(lead).then_some(*lead)
+    }
+
+    fn resolve(&self, submission: &Submission, keys: &KeyHasher) -> Resolution {
+        resolve(submission, |key| {
+            let leads = self.by_key.get(&keys.hash(key)).into_iter().flatten();
+            leads
+                .filter_map(|id| self.leads.get(id))
+                .map(|known| &known.lead)
+        })
     }
 }
 
@@ -228,16 +237,35 @@ pub fn decide(
     }
     match &prepared.found {
         Ok(people) if people.is_empty() => {
-            changes.submissions.push(row(event, rules).ended(End::Filtered, "empty"));
+            changes
+                .submissions
+                .push(row(event, rules).ended(End::Filtered, "empty"));
         }
         Ok(people) => {
             for person in people {
-                Decision { event, force: prepared.replayed, person, known, rules, now, changes }.decide(next_id);
+                Decision {
+                    event,
+                    force: prepared.replayed,
+                    person,
+                    known,
+                    rules,
+                    now,
+                    changes,
+                }
+                .decide(next_id);
             }
         }
         Err(error) => {
-            changes.submissions.push(row(event, rules).ended(End::DeadLetter, error.code));
-            let letter = letter(event.id, now, error.code, error.message.clone(), error.hint.clone());
+            changes
+                .submissions
+                .push(row(event, rules).ended(End::DeadLetter, error.code));
+            let letter = letter(
+                event.id,
+                now,
+                error.code,
+                error.message.clone(),
+                error.hint.clone(),
+            );
             changes.dead_letters.push((event.source.clone(), 0, letter));
         }
     }
@@ -250,7 +278,6 @@ fn row(event: &Event, rules: &Rules) -> StoredSubmission {
         source: event.source.clone(),
         received_at: event.received_at,
         at: event.received_at,
-        identity: None,
         vendor_id: None,
         lead: None,
         delivery: None,
@@ -270,7 +297,15 @@ impl StoredSubmission {
 }
 
 fn letter(event: EventId, at: Millis, code: &str, message: String, hint: String) -> DeadLetter {
-    DeadLetter { event, lead: None, delivery: None, code: code.to_owned(), message, hint, at }
+    DeadLetter {
+        event,
+        lead: None,
+        delivery: None,
+        code: code.to_owned(),
+        message,
+        hint,
+        at,
+    }
 }
 
 struct Decision<'a> {
@@ -297,14 +332,27 @@ impl Decision<'_> {
             Verdict::Review(why) => Some((End::Review, why.clone())),
         };
         // A replay is a person's word that it is a lead after all.
-        if let Some((end, reason)) = reason.filter(|(end, _)| *end == End::Filtered || !self.force) {
+        if let Some((end, reason)) = reason.filter(|(end, _)| *end == End::Filtered || !self.force)
+        {
             self.changes.submissions.push(row.ended(end, &reason));
             return;
         }
         if let Err(problem) = assess(self.submission()) {
-            self.changes.submissions.push(row.ended(End::DeadLetter, problem.code));
-            let letter = letter(self.event.id, self.now, problem.code, problem.message.to_owned(), problem.hint);
-            self.changes.dead_letters.push((self.event.source.clone(), self.submission().ordinal, letter));
+            self.changes
+                .submissions
+                .push(row.ended(End::DeadLetter, problem.code));
+            let letter = letter(
+                self.event.id,
+                self.now,
+                problem.code,
+                problem.message.to_owned(),
+                problem.hint,
+            );
+            self.changes.dead_letters.push((
+                self.event.source.clone(),
+                self.submission().ordinal,
+                letter,
+            ));
             return;
         }
         self.attach(row, next_id);
@@ -315,33 +363,52 @@ impl Decision<'_> {
         StoredSubmission {
             ordinal: submission.ordinal,
             at: submission.at,
-            identity: Some(self.person.identity),
             vendor_id: submission.vendor_id.clone(),
-            fields: json!({ "fields": submission.fields, "attribution": submission.attribution }).to_string(),
+            fields: json!({ "fields": submission.fields, "attribution": submission.attribution })
+                .to_string(),
             ..row(self.event, self.rules)
         }
     }
 
     /// Finds or makes the lead, merges, and decides what is to be sent.
     fn attach(&mut self, mut row: StoredSubmission, next_id: &mut dyn FnMut() -> i64) {
-        let source = self.rules.sources.get(&self.event.source);
-        let duplicate_of =
-            source.and_then(|source| self.known.lead_of_duplicate(self.person, source, self.event.received_at));
-        let resolution = match duplicate_of {
-            Some(lead) => Resolution { lead: Some(lead), by: None, notes: Vec::new() },
-            None => self.known.resolve(self.submission(), &self.person.keys),
+        let sent_before = self.known.lead_of_vendor_id(self.submission());
+        let resolution = match sent_before {
+            Some(lead) => Resolution {
+                lead: Some(lead),
+                ..Resolution::default()
+            },
+            None => self.known.resolve(self.submission(), &self.rules.keys),
         };
         let (id, is_new) = match resolution.lead {
             Some(id) => (id, false),
             None => (self.new_lead(LeadId(next_id())), true),
         };
+        let window = self
+            .rules
+            .sources
+            .get(&self.event.source)
+            .map(|source| source.duplicate_window);
         let Some(known) = self.known.leads.get_mut(&id) else {
             // Resolving only answers with leads that are known.
             return;
         };
+        let duplicate = sent_before.is_some()
+            || (row.vendor_id.is_none()
+                && known.last.content == self.person.content
+                && Some(self.event.received_at.since(known.last.received_at)) <= window);
+        known.last = LastSubmission {
+            content: self.person.content,
+            received_at: self.event.received_at,
+        };
+
         let mapping = &self.rules.mapping;
-        let before = if is_new { BTreeMap::new() } else { mapping.fields(&known.lead.record).fields };
-        let changed = merge::merge(&mut known.lead.record, &self.person.normalised.submission);
+        let before = if is_new {
+            BTreeMap::new()
+        } else {
+            mapping.fields(&known.lead.record).fields
+        };
+        let changed = merge(&mut known.lead, &self.person.normalised.submission);
         let mapped = mapping.fields(&known.lead.record);
         let whole = known.lead.salesforce_id.is_none() || self.force;
         let wanted: BTreeMap<String, Value> = mapped
@@ -351,12 +418,11 @@ impl Decision<'_> {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let on_its_way = known.delivering || self.known.decided.contains_key(&id);
-        let tells_something = mapped.fields != before || self.force;
-        let needed = tells_something || (known.lead.salesforce_id.is_none() && !on_its_way);
+        let needed = self.force
+            || mapped.fields != before
+            || (known.lead.salesforce_id.is_none() && !on_its_way);
 
-        if !changed.is_empty() || is_new {
-            self.known.changed.insert(id, ());
-        }
+        self.known.changed.insert(id);
         for key in &self.person.keys {
             let leads = self.known.by_key.entry(*key).or_default();
             if !leads.contains(&id) {
@@ -369,15 +435,22 @@ impl Decision<'_> {
             row.delivery = Some(self.deliver(id, wanted, next_id));
         } else {
             row.outcome = Some(End::Merged);
-            row.reason = Some(if duplicate_of.is_some() { "duplicate" } else { "nothing to change" }.to_owned());
+            row.reason = Some(
+                if duplicate {
+                    "duplicate"
+                } else {
+                    "nothing to change"
+                }
+                .to_owned(),
+            );
         }
-        let kind = match (is_new, duplicate_of) {
+        let kind = match (is_new, duplicate) {
             (true, _) => "created",
-            (false, Some(_)) => "duplicate",
-            (false, None) => "merged",
+            (false, true) => "duplicate",
+            (false, false) => "merged",
         };
         self.write_down(id, kind, &resolution, &changed, &mapped.notes);
-        if duplicate_of.is_none() {
+        if !duplicate {
             self.touch(id);
         }
         self.remember(id);
@@ -385,8 +458,23 @@ impl Decision<'_> {
     }
 
     fn new_lead(&mut self, id: LeadId) -> LeadId {
-        let lead = Lead { id, created_at: self.now, record: BTreeMap::new(), salesforce_id: None };
-        self.known.leads.insert(id, KnownLead { lead, delivering: false });
+        let lead = Lead {
+            id,
+            created_at: self.now,
+            record: BTreeMap::new(),
+            salesforce_id: None,
+        };
+        self.known.leads.insert(
+            id,
+            KnownLead {
+                lead,
+                last: LastSubmission {
+                    content: 0,
+                    received_at: Millis(0),
+                },
+                delivering: false,
+            },
+        );
         id
     }
 
@@ -398,13 +486,20 @@ impl Decision<'_> {
         next_id: &mut dyn FnMut() -> i64,
     ) -> DeliveryId {
         let at = self.submission().at;
-        if let Some(delivery) = self.known.decided.get(&lead).and_then(|index| self.changes.deliveries.get_mut(*index)) {
+        if let Some(delivery) = self
+            .known
+            .decided
+            .get(&lead)
+            .and_then(|index| self.changes.deliveries.get_mut(*index))
+        {
             delivery.fields.extend(wanted);
             delivery.submitted_at = delivery.submitted_at.max(at);
             return delivery.id;
         }
         let id = DeliveryId(next_id());
-        self.known.decided.insert(lead, self.changes.deliveries.len());
+        self.known
+            .decided
+            .insert(lead, self.changes.deliveries.len());
         self.changes.deliveries.push(Delivery {
             id,
             lead,
@@ -418,9 +513,21 @@ impl Decision<'_> {
         id
     }
 
-    fn write_down(&mut self, lead: LeadId, kind: &'static str, by: &Resolution, changed: &[String], mapped: &[Note]) {
+    fn write_down(
+        &mut self,
+        lead: LeadId,
+        kind: &'static str,
+        by: &Resolution,
+        changed: &[String],
+        mapped: &[Note],
+    ) {
         let submission = self.submission();
-        let notes: Vec<&Note> = submission.notes.iter().chain(&by.notes).chain(mapped).collect();
+        let notes: Vec<&Note> = submission
+            .notes
+            .iter()
+            .chain(&by.notes)
+            .chain(mapped)
+            .collect();
         let detail = json!({
             "source": &*submission.source,
             "request_id": self.event.meta.request_id,
@@ -449,14 +556,13 @@ impl Decision<'_> {
         });
     }
 
+    /// For the events of this batch that follow.
     fn remember(&mut self, lead: LeadId) {
         let submission = &self.person.normalised.submission;
-        self.known.earlier.entry(self.person.identity).or_default().push(EarlierSubmission {
-            identity: self.person.identity,
-            event: self.event.id,
-            received_at: self.event.received_at,
-            vendor_id: submission.vendor_id.clone(),
-            lead: Some(lead),
-        });
+        if let Some(id) = &submission.vendor_id {
+            self.known
+                .by_vendor_id
+                .insert((submission.source.clone(), id.clone()), lead);
+        }
     }
 }

@@ -31,8 +31,25 @@ pub(super) use listed;
 /// How long a writer waits for another process's write to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pages of write-ahead log before they are copied into the database file (4 KiB each).
-const CHECKPOINT_PAGES: &str = "2000";
+/// Pages of write-ahead log (4 KiB each) before a commit copies them into the database file. Pages
+/// of indexes are written again and again; the fewer copies, the less is written in all.
+const CHECKPOINT_PAGES: &str = "8000";
+
+/// The inbox's log is copied by `checkpoint_inbox`, so that no acknowledgement waits for it.
+const NO_CHECKPOINT: &str = "0";
+
+/// Pages of the inbox's log beyond which its writer waits until all are copied and starts the log
+/// anew: else it grows as long as the load lasts.
+const MOST_INBOX_LOG_PAGES: i64 = 16_000;
+
+/// The writer's page cache, in negative KiB as SQLite has it.
+const WRITER_CACHE: &str = "-4096";
+
+/// A reader's: any write makes it worthless, so it only has to hold one query's pages.
+const READER_CACHE: &str = "-512";
+
+/// The inbox's: it writes each page once.
+const INBOX_CACHE: &str = "-512";
 
 /// Splits `sqlite:<file>` and resolves a relative file against `directory`.
 pub(super) fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {
@@ -51,14 +68,18 @@ pub(super) fn inbox_file(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+fn options(
+    path: &Path,
+    synchronous: SqliteSynchronous,
+    checkpoint_pages: &'static str,
+) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .busy_timeout(BUSY_TIMEOUT)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("wal_autocheckpoint", checkpoint_pages)
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         .disable_statement_logging()
@@ -66,19 +87,14 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 /// The connection that ingest appends by.
 pub(super) async fn connect_inbox(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
-    options(&inbox_file(path))
+    options(&inbox_file(path), SqliteSynchronous::Full, NO_CHECKPOINT)
+        .pragma("cache_size", INBOX_CACHE)
         .thread_name(|_| "store-inbox".to_owned())
         .connect()
         .await
 }
 
-/// Connections to everything; the inbox is attached, to be read.
-async fn pool(
-    options: SqliteConnectOptions,
-    path: &Path,
-    size: u32,
-) -> Result<SqlitePool, sqlx::Error> {
-    let inbox = inbox_file(path).to_string_lossy().into_owned();
+fn pool(size: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(size)
         .min_connections(1)
@@ -86,6 +102,28 @@ async fn pool(
         .max_lifetime(None)
         .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(60))
+}
+
+/// The one connection that writes everything but the inbox. Its commits are atomic at once, and
+/// survive the end of the process; they survive a loss of power once `sync` has returned.
+///
+/// The inbox is not attached: `BEGIN IMMEDIATE` takes the write lock of all attached files, and an
+/// acknowledgement would wait for every transaction here.
+pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
+        .pragma("cache_size", WRITER_CACHE)
+        .thread_name(|_| "store-main".to_owned());
+    pool(1).connect_with(options).await
+}
+
+/// Connections that only read, the inbox too, and wait for no writer.
+pub(super) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
+        .pragma("query_only", "on")
+        .pragma("cache_size", READER_CACHE)
+        .thread_name(|n| format!("store-read-{n}"));
+    let inbox = inbox_file(path).to_string_lossy().into_owned();
+    pool(2)
         .after_connect(move |connection, _| {
             let inbox = inbox.clone();
             Box::pin(async move {
@@ -100,26 +138,31 @@ async fn pool(
         .await
 }
 
-/// The one connection that writes everything but the inbox.
-pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    pool(
-        options(path).thread_name(|_| "store-main".to_owned()),
-        path,
-        1,
-    )
-    .await
+/// Copies the inbox's log into its file, beside its writer.
+pub(super) async fn checkpoint_inbox(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let (_, pages, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)")
+        .fetch_one(&mut *connection)
+        .await?;
+    if pages > MOST_INBOX_LOG_PAGES {
+        // Little is left to copy, so its writer waits for little.
+        sqlx::query("PRAGMA wal_checkpoint(RESTART)")
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
 }
 
-/// Connections that only read, and wait for no writer.
-pub(super) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    pool(
-        options(path)
-            .thread_name(|n| format!("store-read-{n}"))
-            .pragma("query_only", "on"),
-        path,
-        2,
-    )
-    .await
+/// Makes all commits so far survive a loss of power: SQLite has written them to the write-ahead
+/// log, and only its sync is outstanding (`synchronous = NORMAL`, sqlite.org/pragma.html).
+pub(super) async fn sync(path: &Path) -> std::io::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match tokio::fs::File::open(&log).await {
+        Ok(log) => log.sync_data().await,
+        // No log, nothing outstanding.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The values of many rows for one statement.
@@ -170,7 +213,6 @@ fn statement(before: &'static str, columns: usize, rows: usize, after: &'static 
 pub(super) async fn insert<R>(
     connection: &mut SqliteConnection,
     before: &'static str,
-    columns: usize,
     after: &'static str,
     rows: &[R],
     bind: impl Fn(&mut Rows, &R) -> Result<(), sqlx::Error>,
@@ -180,11 +222,10 @@ pub(super) async fn insert<R>(
         let count = (1 << rest.len().ilog2()).min(MOST_ROWS);
         let (now, later) = rest.split_at(count);
         let mut values = Rows::default();
-        values.arguments.reserve(count * columns, 0);
         for row in now {
             bind(&mut values, row)?;
         }
-        let text = statement(before, columns, count, after);
+        let text = statement(before, values.arguments.len() / count, count, after);
         sqlx::query_with(AssertSqlSafe(text), values.arguments)
             .execute(&mut *connection)
             .await?;
@@ -199,19 +240,19 @@ pub(super) async fn insert<R>(
 pub(super) async fn insert_at_once<R>(
     connection: &mut SqliteConnection,
     before: &'static str,
-    columns: usize,
     after: &'static str,
-    rows: &[R],
-    bind: impl Fn(&mut Rows, &R) -> Result<(), sqlx::Error>,
+    rows: impl Iterator<Item = R>,
+    bind: impl Fn(&mut Rows, R) -> Result<(), sqlx::Error>,
 ) -> Result<(), sqlx::Error> {
-    let count = rows.len().next_power_of_two();
     let mut values = Rows::default();
-    values.arguments.reserve(rows.len() * columns, 0);
+    let mut count: usize = 0;
     for row in rows {
         bind(&mut values, row)?;
+        count += 1;
     }
     // Values that are not bound are NULL.
-    let text = statement(before, columns, count, after);
+    let columns = values.arguments.len() / count.max(1);
+    let text = statement(before, columns, count.next_power_of_two(), after);
     sqlx::query_with(AssertSqlSafe(text), values.arguments)
         .execute(connection)
         .await?;
@@ -228,4 +269,3 @@ pub(super) fn id_list(ids: impl IntoIterator<Item = i64>) -> String {
     text.push(']');
     text
 }
-

@@ -1,12 +1,13 @@
 //! The one door to the database.
 //!
-//! Two SQLite files, both in WAL mode with `synchronous=FULL`: the inbox, which only ingest
-//! appends to, and everything else. So an acknowledgement never waits for another loop's
-//! transaction, and no transaction spans both: the inbox is immutable, and what became of its
-//! events stands with the leads.
+//! Two SQLite files in WAL mode: the inbox, which only ingest appends to, and everything else. So
+//! an acknowledgement never waits for another loop's transaction, and no transaction spans both:
+//! the inbox is immutable, and what became of its events stands with the leads.
 //!
-//! Promises: what a method has returned from is on disk; a transaction that was not committed left
-//! no trace. Never sees HTTP, vendors or rules.
+//! Promises: an event that was appended survives a loss of power (`synchronous=FULL`). Any other
+//! commit survives the end of the process at once, and a loss of power once `Store::sync` has
+//! returned; what is lost then is decided again from the inbox. A transaction that was not
+//! committed left no trace. Never sees HTTP, vendors or rules.
 
 mod audit;
 mod dead_letters;
@@ -14,6 +15,7 @@ mod dialect;
 mod inbox;
 mod leads;
 mod outbox;
+mod record;
 mod timeline;
 
 use std::fs::{File, TryLockError};
@@ -22,15 +24,15 @@ use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Sqlite, Transaction};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::edge::random::{self, IdGenerator};
 use crate::model::{EventId, LeadId, Millis};
 
 pub use audit::AuditLine;
 pub use dead_letters::OpenDeadLetter;
-pub use inbox::InboxWriter;
-pub use leads::{Changes, EarlierSubmission, KnownLead, StoredSubmission, Touch};
+pub use inbox::{InboxRow, InboxWriter};
+pub use leads::{Changes, KnownLead, LastSubmission, StoredSubmission, Touch};
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
 pub use timeline::{TimelineEntry, TimelineLine};
 
@@ -87,6 +89,7 @@ pub struct Store {
     path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
+    inbox_keeper: Mutex<SqliteConnection>,
     ids: IdGenerator,
     tag: String,
     key_secret: [u8; 16],
@@ -116,10 +119,10 @@ impl Store {
             Access::Command => return Err(StoreError::Missing(path)),
         };
         // Opening the inbox first makes its table, which the others attach.
-        drop(InboxWriter::open(&path).await?);
+        let inbox_keeper = InboxWriter::open(&path).await?.into_connection();
         let writer = dialect::connect_writer(&path).await?;
         sqlx::migrate!("src/store/migrations/sqlite/main")
-            .run(&writer)
+            .run_direct(None, &mut *writer.acquire().await?, false)
             .await?;
         let readers = dialect::connect_readers(&path).await?;
 
@@ -143,6 +146,7 @@ impl Store {
             path,
             writer,
             readers,
+            inbox_keeper: Mutex::new(inbox_keeper),
             ids: IdGenerator::above(highest),
             tag,
             key_secret,
@@ -160,6 +164,17 @@ impl Store {
     /// Starts a write transaction, as soon as no other is open.
     pub async fn write(&self) -> Result<Write, StoreError> {
         Ok(Write(self.writer.begin_with(dialect::BEGIN_WRITE).await?))
+    }
+
+    /// Makes all that was committed survive a loss of power. To be called before anything is sent:
+    /// a lead whose external id was lost would be made a second time.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        dialect::sync(&self.path)
+            .await
+            .map_err(|source| StoreError::File {
+                path: self.path.clone(),
+                source,
+            })
     }
 
     /// The first of `count` fresh ids in a row, for anything but events.
@@ -196,15 +211,22 @@ impl Store {
         ))
     }
 
+    /// Copies the inbox's log into its file. To be called about once a second while events come in.
+    pub async fn checkpoint_inbox(&self) -> Result<(), StoreError> {
+        Ok(dialect::checkpoint_inbox(&mut *self.inbox_keeper.lock().await).await?)
+    }
+
     /// Closes all connections; what is open elsewhere is finished first.
     pub async fn close(&self) {
+        // The last word on the inbox; without it the next start reads a longer log, and no more.
+        let _ = self.checkpoint_inbox().await;
         self.readers.close().await;
         self.writer.close().await;
     }
 }
 
 impl Write {
-    /// Makes it so.
+    /// Makes it so: see `Store::sync` for when it survives a loss of power.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.0.commit().await?)
     }

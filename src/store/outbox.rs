@@ -93,7 +93,7 @@ pub(super) async fn insert(
     connection: &mut SqliteConnection,
     deliveries: &[Delivery],
 ) -> Result<(), StoreError> {
-    dialect::insert(connection, INSERT, 10, "", deliveries, |values, delivery| {
+    dialect::insert(connection, INSERT, "", deliveries, |values, delivery| {
         values.push(delivery.id.0)?;
         values.push(delivery.lead.0)?;
         values.push(delivery.destination.name())?;
@@ -113,23 +113,6 @@ pub(super) async fn insert(
 }
 
 impl Store {
-    /// How much waits to be sent, counted up to `limit`.
-    pub async fn backlog(&self, now: Millis, limit: usize) -> Result<Backlog, StoreError> {
-        let times: Vec<i64> = sqlx::query_scalar(
-            "SELECT next_at FROM delivery WHERE state = 'pending' ORDER BY next_at LIMIT $1",
-        )
-        .bind(limit as i64)
-        .fetch_all(&self.readers)
-        .await?;
-        let due = times.partition_point(|time| *time <= now.0);
-        Ok(Backlog {
-            due,
-            oldest: times[..due].first().copied().map(Millis),
-            newest: times[..due].last().copied().map(Millis),
-            next: times.get(due).copied().map(Millis),
-        })
-    }
-
     /// Deliveries that are not at their end, and when the oldest of them was decided.
     pub async fn outbox_size(&self) -> Result<(u64, Option<Millis>), StoreError> {
         let (count, oldest): (i64, Option<i64>) = sqlx::query_as(
@@ -146,9 +129,11 @@ const CLAIMABLE: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pendi
      AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.lead_id = d.lead_id AND o.id < d.id \
      AND o.state IN ('pending', 'sending')) ORDER BY d.next_at, d.id LIMIT $2";
 
+/// Says the state twice: the index of open deliveries is only used for its own condition.
 const CLAIMED: &str = concat!(
     "SELECT d.id, d.lead_id, d.fields, d.attempts, d.unsure, d.submitted_at, d.created_at, l.salesforce_id \
-     FROM delivery d JOIN lead l ON l.id = d.lead_id WHERE d.state = 'pending' AND d.lead_id IN ",
+     FROM delivery d JOIN lead l ON l.id = d.lead_id \
+     WHERE d.state IN ('pending', 'sending') AND d.state = 'pending' AND d.lead_id IN ",
     dialect::listed!("$1"),
     " ORDER BY d.id"
 );
@@ -162,12 +147,29 @@ const CLAIM: &str = concat!(
 );
 
 impl Write {
+    /// How much waits to be sent, counted up to `limit`.
+    pub async fn backlog(&mut self, now: Millis, limit: usize) -> Result<Backlog, StoreError> {
+        let times: Vec<i64> = sqlx::query_scalar(
+            "SELECT next_at FROM delivery WHERE state = 'pending' ORDER BY next_at LIMIT $1",
+        )
+        .bind(limit as i64)
+        .fetch_all(self.connection())
+        .await?;
+        let due = times.partition_point(|time| *time <= now.0);
+        Ok(Backlog {
+            due,
+            oldest: times[..due].first().copied().map(Millis),
+            newest: times[..due].last().copied().map(Millis),
+            next: times.get(due).copied().map(Millis),
+        })
+    }
+
     /// Gives back what a process that has ended was sending. Its answers may have been lost; its
     /// end says nothing of what was sent, so it counts as no try.
     pub async fn release_claims(&mut self) -> Result<u64, StoreError> {
         Ok(sqlx::query(
             "UPDATE delivery SET state = 'pending', unsure = TRUE, attempts = attempts - 1 \
-             WHERE state = 'sending'",
+             WHERE state IN ('pending', 'sending') AND state = 'sending'",
         )
         .execute(self.connection())
         .await?

@@ -93,13 +93,36 @@ pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || is_unseen(c))
 }
 
+/// One value that a form sent several times (a hidden field beside a visible one).
+pub(super) fn said_once(value: &str) -> &str {
+    if !value.contains(';') {
+        return value;
+    }
+    let mut parts = value
+        .split(';')
+        .map(str::trim)
+        .filter(|part| !is_blank(part));
+    match parts.next() {
+        None => "",
+        Some(first) if parts.all(|part| part == first) => first,
+        Some(_) => value,
+    }
+}
+
 /// Characters that are kept inside text (they join letters and emoji) or take up space, but say
 /// nothing by themselves: joiners, variation selectors, Hangul fillers, the blank of Braille.
 fn is_unseen(c: char) -> bool {
     matches!(
         c,
-        '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{115F}' | '\u{1160}' | '\u{3164}'
-            | '\u{FFA0}' | '\u{2800}' | '\u{034F}' | '\u{180E}'
+        '\u{200C}' | '\u{200D}' | '\u{FE00}'
+            ..='\u{FE0F}'
+                | '\u{115F}'
+                | '\u{1160}'
+                | '\u{3164}'
+                | '\u{FFA0}'
+                | '\u{2800}'
+                | '\u{034F}'
+                | '\u{180E}'
     )
 }
 
@@ -267,11 +290,7 @@ mod tests {
 
     #[test]
     fn a_message_keeps_its_lines() {
-        let cleaned = clean(
-            "Hello,\r\n\r\n  a  list \r  b\u{2028}\n ",
-            200,
-            Lines::Keep,
-        );
+        let cleaned = clean("Hello,\r\n\r\n  a  list \r  b\u{2028}\n ", 200, Lines::Keep);
         assert_eq!(cleaned.text, "Hello,\n\n  a  list\n  b");
     }
 

@@ -24,12 +24,15 @@ struct Entry {
 /// All regions that a folded text can mean.
 static TABLE: LazyLock<HashMap<String, Vec<Entry>>> = LazyLock::new(|| {
     let mut table: HashMap<String, Vec<Entry>> = HashMap::new();
-    for line in include_str!("regions.txt").lines() {
+    for line in include_str!("regions.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
         let mut columns = line.split('|');
         let (Some(country), Some(code), Some(name)) =
             (columns.next(), columns.next(), columns.next())
         else {
-            continue; // the comment at the top
+            continue;
         };
         let region = Region {
             country,
@@ -89,7 +92,11 @@ mod tests {
             ("Bayern", "DE", None),
         ] {
             let country = Country::from_code(country).unwrap();
-            assert_eq!(Region::read(text, country).map(|region| region.name), expect, "{text}");
+            assert_eq!(
+                Region::read(text, country).map(|region| region.name),
+                expect,
+                "{text}"
+            );
         }
     }
 
@@ -103,7 +110,11 @@ mod tests {
             ("TX", None),
             ("Bayern", None),
         ] {
-            assert_eq!(Region::read_anywhere(text).map(|region| region.code), expect, "{text}");
+            assert_eq!(
+                Region::read_anywhere(text).map(|region| region.code),
+                expect,
+                "{text}"
+            );
         }
     }
 }
