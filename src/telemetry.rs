@@ -164,7 +164,9 @@ pub fn start_logging() {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    let silenced = SILENCED.iter().filter_map(|directive| directive.parse().ok());
+    let silenced = SILENCED
+        .iter()
+        .filter_map(|directive| directive.parse().ok());
     let filter = silenced.fold(filter, EnvFilter::add_directive);
     let registry = tracing_subscriber::registry().with(filter);
     // Whoever has started logging before us wants it their way.

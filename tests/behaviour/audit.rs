@@ -8,7 +8,10 @@ use crate::harness::{ANNA, TestDaemon, form_with};
 
 async fn audit(test: &TestDaemon) -> (Option<i32>, Value) {
     let output = test.command(&["audit", "--json"]).await;
-    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+    (
+        output.status.code(),
+        serde_json::from_slice(&output.stdout).unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -16,8 +19,10 @@ async fn beside_a_running_daemon_every_event_is_on_one_line() {
     let test = TestDaemon::start().await;
     test.post_and_end(ANNA, End::Synced).await;
     test.post_and_end(ANNA, End::Merged).await;
-    test.post_and_end(&[("company", "Acme")], End::DeadLetter).await;
-    test.post_and_end(&form_with(ANNA, &[("_gotcha", "x")]), End::Filtered).await;
+    test.post_and_end(&[("company", "Acme")], End::DeadLetter)
+        .await;
+    test.post_and_end(&form_with(ANNA, &[("_gotcha", "x")]), End::Filtered)
+        .await;
     test.post(&form_with(ANNA, &[("city", "Berlin")])).await;
     test.outbox_holds(1).await;
 
@@ -44,7 +49,12 @@ async fn people_get_a_table() {
     let output = test.command(&["audit"]).await;
     assert_eq!(output.status.code(), Some(0));
     let table = String::from_utf8(output.stdout).unwrap();
-    insta::assert_snapshot!(table, @"");
+    insta::assert_snapshot!(table, @r"
+    source  accepted  synced  merged  filtered  in review  dead letter  erased  in flight  difference
+    demo           1       1       0         0          0            0       0          0           0
+    all            1       1       0         0          0            0       0          0           0
+    balanced: every accepted event is at its end or in flight
+    ");
 }
 
 /// Damages the store behind everybody's back and expects the difference.
@@ -61,7 +71,10 @@ async fn damaged(sql: &str, difference: i64) {
     let (code, books) = audit(&test).await;
     assert_eq!(code, Some(1));
     assert_eq!(books["balanced"], false);
-    assert_eq!(books["sources"]["demo"]["difference"], difference, "{books}");
+    assert_eq!(
+        books["sources"]["demo"]["difference"], difference,
+        "{books}"
+    );
     let output = test.command(&["audit"]).await;
     assert_eq!(output.status.code(), Some(1));
     let table = String::from_utf8(output.stdout).unwrap();
@@ -85,7 +98,7 @@ async fn an_event_that_was_passed_by_shows() {
 
 #[tokio::test]
 async fn an_event_that_nobody_accepted_shows() {
-    let copy = "INSERT INTO submission SELECT event_id + 1, ordinal, source, received_at, at, identity, \
+    let copy = "INSERT INTO submission SELECT event_id + 1, ordinal, source, received_at, at, \
                 vendor_id, lead_id, delivery_id, outcome, reason, config_hash, fields FROM submission \
                 WHERE outcome = 'synced'";
     damaged(copy, -1).await;

@@ -106,8 +106,14 @@ impl TestDaemon {
         let sandbox = Sandbox::new(setup.sandbox.clone(), clock.clone());
         let org = sandbox.start().await.unwrap();
         write_config(directory.path(), &org.url(), &setup);
-        let mut test =
-            Self { sandbox, clock, http: http_client(), daemon: None, org, directory };
+        let mut test = Self {
+            sandbox,
+            clock,
+            http: http_client(),
+            daemon: None,
+            org,
+            directory,
+        };
         test.run().await;
         test
     }
@@ -138,7 +144,9 @@ impl TestDaemon {
 
     fn config(&self) -> Config {
         let loaded = config::load(&self.directory().join("leadstream.toml"), &|_| None);
-        loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+        loaded
+            .config
+            .unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
     }
 
     pub fn directory(&self) -> &Path {
@@ -157,8 +165,10 @@ impl TestDaemon {
     }
 
     pub async fn post_to(&self, source: &str, form: Form<'_>) -> (StatusCode, Value) {
-        let body: Map<String, Value> =
-            form.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let body: Map<String, Value> = form
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect();
         let request = self
             .http
             .post(self.url(&format!("/hooks/{source}")))
@@ -166,7 +176,10 @@ impl TestDaemon {
             .body(Value::from(body).to_string());
         let answer = request.send().await.unwrap();
         let status = answer.status();
-        (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+        (
+            status,
+            serde_json::from_str(&answer.text().await.unwrap()).unwrap(),
+        )
     }
 
     /// Posts and waits for its end, which must be this one.
@@ -174,7 +187,12 @@ impl TestDaemon {
         let before = self.ends(end).await;
         let receipt = self.post(form).await;
         self.drained().await;
-        assert_eq!(self.ends(end).await, before + 1, "{end:?} {:?}", self.dead_letters().await);
+        assert_eq!(
+            self.ends(end).await,
+            before + 1,
+            "{end:?} {:?}",
+            self.dead_letters().await
+        );
         receipt
     }
 
@@ -192,8 +210,13 @@ impl TestDaemon {
         let started = Instant::now();
         let mut looks = 0;
         while !look().await {
-            assert!(started.elapsed() < PATIENCE, "in vain: {what}\n{}", self.state().await);
-            self.clock.advance(TICK * (1 << (looks / DOUBLE_AFTER).min(MOST_DOUBLINGS)));
+            assert!(
+                started.elapsed() < PATIENCE,
+                "in vain: {what}\n{}",
+                self.state().await
+            );
+            self.clock
+                .advance(TICK * (1 << (looks / DOUBLE_AFTER).min(MOST_DOUBLINGS)));
             looks += 1;
             breathe().await;
         }
@@ -203,7 +226,11 @@ impl TestDaemon {
     pub async fn until_at_once(&self, what: &str, mut look: impl AsyncFnMut() -> bool) {
         let started = Instant::now();
         while !look().await {
-            assert!(started.elapsed() < PATIENCE, "in vain: {what}\n{}", self.state().await);
+            assert!(
+                started.elapsed() < PATIENCE,
+                "in vain: {what}\n{}",
+                self.state().await
+            );
             breathe().await;
         }
     }
@@ -211,14 +238,18 @@ impl TestDaemon {
     /// Waits until all that was accepted has come to its end.
     pub async fn drained(&self) {
         self.until("everything is at its end", async || {
-            self.audit().await.values().all(|line| line.in_flight() == 0)
+            self.audit()
+                .await
+                .values()
+                .all(|line| line.in_flight() == 0)
         })
         .await;
     }
 
     /// Waits, with a clock that stands still, until so many deliveries wait in the outbox.
     pub async fn outbox_holds(&self, count: u64) {
-        self.until_at_once("the outbox fills", async || self.outbox().await == count).await;
+        self.until_at_once("the outbox fills", async || self.outbox().await == count)
+            .await;
     }
 
     /// Deliveries that are not at their end.
@@ -237,11 +268,19 @@ impl TestDaemon {
 
     /// Events that came to this end.
     pub async fn ends(&self, end: End) -> u64 {
-        self.audit().await.values().filter_map(|line| line.ends.get(&end)).sum()
+        self.audit()
+            .await
+            .values()
+            .filter_map(|line| line.ends.get(&end))
+            .sum()
     }
 
     pub async fn dead_letters(&self) -> Vec<OpenDeadLetter> {
-        self.daemon().store().dead_letters(None, 1000).await.unwrap()
+        self.daemon()
+            .store()
+            .dead_letters(None, 1000)
+            .await
+            .unwrap()
     }
 
     /// The only dead letter.
@@ -271,7 +310,9 @@ impl TestDaemon {
     /// A person in the org edits the only lead.
     pub fn edit(&self, fields: Value) {
         let id = self.lead()["Id"].as_str().unwrap().to_owned();
-        self.sandbox.edit("Lead", &id, fields.as_object().unwrap()).unwrap();
+        self.sandbox
+            .edit("Lead", &id, fields.as_object().unwrap())
+            .unwrap();
     }
 
     /// Requests that the org got of that kind.
@@ -283,7 +324,9 @@ impl TestDaemon {
     pub async fn command(&self, arguments: &[&str]) -> Output {
         let mut command = crate::check::leadstream(self.directory());
         command.args(arguments);
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap()
     }
 
     /// For a failure's message.
@@ -299,7 +342,10 @@ impl TestDaemon {
 }
 
 /// Lets the other tasks and threads run for a moment.
-#[expect(clippy::disallowed_methods, reason = "the store's threads and the network run by the machine's clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the store's threads and the network run by the machine's clock"
+)]
 async fn breathe() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -316,6 +362,8 @@ pub const ANNA: Form<'static> = &[
 
 /// `form` with `more`, which wins.
 pub fn form_with<'a>(form: Form<'a>, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let kept = form.iter().filter(|(name, _)| more.iter().all(|(other, _)| other != name));
+    let kept = form
+        .iter()
+        .filter(|(name, _)| more.iter().all(|(other, _)| other != name));
     kept.chain(more).copied().collect()
 }

@@ -10,8 +10,15 @@ const MENDED: &str = r#"Plan__c = { from = "plan", values = { "Gold" = "Pro" } }
 
 fn setup(lead: &str) -> Setup<'_> {
     let plan = "Lead.Plan__c:picklist(Starter|Pro)".parse().unwrap();
-    let sandbox = SandboxOptions { custom_fields: vec![plan], ..SandboxOptions::default() };
-    Setup { sandbox, lead, ..Setup::default() }
+    let sandbox = SandboxOptions {
+        custom_fields: vec![plan],
+        ..SandboxOptions::default()
+    };
+    Setup {
+        sandbox,
+        lead,
+        ..Setup::default()
+    }
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -21,13 +28,22 @@ fn text(bytes: &[u8]) -> String {
 #[tokio::test]
 async fn after_mending_the_configuration_all_dead_letters_arrive() {
     let mut test = TestDaemon::with(setup(HELD)).await;
-    test.post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::DeadLetter).await;
-    test.post_and_end(&[("email", "ben@acme.example"), ("plan", "Gold")], End::DeadLetter).await;
+    test.post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::DeadLetter)
+        .await;
+    test.post_and_end(
+        &[("email", "ben@acme.example"), ("plan", "Gold")],
+        End::DeadLetter,
+    )
+    .await;
     test.restart(setup(MENDED)).await;
 
     let output = test.command(&["replay", "--all-dead"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).starts_with("2 events"), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).starts_with("2 events"),
+        "{}",
+        text(&output.stdout)
+    );
     test.drained().await;
     assert_eq!(test.ends(End::Synced).await, 2);
     assert_eq!(test.dead_letters().await, []);
@@ -37,7 +53,9 @@ async fn after_mending_the_configuration_all_dead_letters_arrive() {
 #[tokio::test]
 async fn one_is_replayed_by_its_receipt() {
     let mut test = TestDaemon::with(setup(HELD)).await;
-    let receipt = test.post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::DeadLetter).await;
+    let receipt = test
+        .post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::DeadLetter)
+        .await;
     let other = [("email", "ben@acme.example"), ("plan", "Gold")];
     let other = test.post_and_end(&other, End::DeadLetter).await;
     test.restart(setup(MENDED)).await;
@@ -52,9 +70,14 @@ async fn one_is_replayed_by_its_receipt() {
 #[tokio::test]
 async fn what_is_still_wrong_is_a_dead_letter_again() {
     let test = TestDaemon::with(setup(HELD)).await;
-    let receipt = test.post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::DeadLetter).await;
+    let receipt = test
+        .post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::DeadLetter)
+        .await;
     test.command(&["replay", "--all-dead"]).await;
-    test.until("it was tried again", async || test.calls("collection_upsert") == 2).await;
+    test.until("it was tried again", async || {
+        test.calls("collection_upsert") == 2
+    })
+    .await;
     test.drained().await;
     assert_eq!(test.dead_letter().await.event.to_string(), receipt);
     assert_eq!(test.ends(End::DeadLetter).await, 1);
@@ -78,7 +101,8 @@ async fn an_older_submission_that_is_replayed_overwrites_nothing_newer() {
     test.post_and_end(&newer, End::Synced).await;
     assert_eq!(test.lead()["Title"], "Director");
 
-    test.restart(setup(&always(r#", values = { "Gold" = "Starter" }"#))).await;
+    test.restart(setup(&always(r#", values = { "Gold" = "Starter" }"#)))
+        .await;
     test.command(&["replay", "--all-dead"]).await;
     test.drained().await;
     assert_eq!(test.lead()["Title"], "Director");
@@ -93,16 +117,26 @@ async fn what_cannot_be_replayed_is_left_alone_politely() {
     test.outbox_holds(1).await;
     let calls = test.calls("collection_upsert");
 
-    let output = test.command(&["replay", &synced, &waiting, "0000000000007"]).await;
+    let output = test
+        .command(&["replay", &synced, &waiting, "0000000000007"])
+        .await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("3 were left alone"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("3 were left alone"),
+        "{}",
+        text(&output.stderr)
+    );
     test.drained().await;
     assert_eq!(test.ends(End::Synced).await, 2);
     assert_eq!(test.calls("collection_upsert"), calls + 1);
 
     let output = test.command(&["replay", "not-a-receipt"]).await;
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("is not an id"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("is not an id"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[tokio::test]
@@ -116,8 +150,10 @@ async fn nothing_to_replay_is_no_failure() {
 #[tokio::test]
 async fn doubles_that_died_together_are_all_resolved_when_one_of_them_arrives() {
     let mut test = TestDaemon::with(setup(HELD)).await;
-    let (older, newer) =
-        (form_with(ANNA, &[("plan", "Gold")]), form_with(ANNA, &[("plan", "Gold"), ("city", "Berlin")]));
+    let (older, newer) = (
+        form_with(ANNA, &[("plan", "Gold")]),
+        form_with(ANNA, &[("plan", "Gold"), ("city", "Berlin")]),
+    );
     // At once, so that they share a delivery.
     let (first, _) = futures_util::join!(test.post(&older), test.post(&newer));
     test.drained().await;

@@ -29,7 +29,9 @@ impl Connection {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
     }
 
     pub fn get(&mut self, path: &str) -> io::Result<Answer> {
@@ -40,13 +42,21 @@ impl Connection {
         self.send("POST", path, content_type, body)
     }
 
-    fn send(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> io::Result<Answer> {
+    fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> io::Result<Answer> {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n\
              Content-Length: {}\r\n\r\n",
             body.len()
         );
-        self.stream.get_mut().write_all(&[head.as_bytes(), body].concat())?;
+        self.stream
+            .get_mut()
+            .write_all(&[head.as_bytes(), body].concat())?;
         self.read()
     }
 

@@ -79,7 +79,11 @@ impl Posted {
                 scope.spawn(move || self.post_all(counters, address, dice))
             })
             .collect();
-        Burst { threads, answered: &counters.answered, enough: &counters.enough }
+        Burst {
+            threads,
+            answered: &counters.answered,
+            enough: &counters.enough,
+        }
     }
 
     /// Posts until the other side is gone, or it is enough.
@@ -114,7 +118,11 @@ impl Posted {
             0 if !state.unanswered.is_empty() => return state.unanswered.remove(0),
             choice @ 1..=2 if !state.receipts.is_empty() => {
                 let known = dice.roll(state.receipts.len() as u64) as usize;
-                let guise = if choice == 1 { Guise::SameEmail } else { Guise::SamePhone };
+                let guise = if choice == 1 {
+                    Guise::SameEmail
+                } else {
+                    Guise::SamePhone
+                };
                 return state.receipts[known].1.post(guise, dice);
             }
             _ => {}

@@ -36,7 +36,9 @@ impl Person {
 
     pub fn last_name(self) -> String {
         let letters = format!("{:05}", self.0);
-        let letters = letters.bytes().map(|digit| char::from(b'a' + (digit - b'0')));
+        let letters = letters
+            .bytes()
+            .map(|digit| char::from(b'a' + (digit - b'0')));
         format!("Muster{}", letters.collect::<String>())
     }
 
@@ -60,25 +62,36 @@ impl Person {
             1 => ("application/json", json(&fields)),
             _ => (MULTIPART, multipart(&fields)),
         };
-        Post { person: self, content_type, body }
+        Post {
+            person: self,
+            content_type,
+            body,
+        }
     }
 }
 
 const MULTIPART: &str = "multipart/form-data; boundary=part-of-a-form";
 
 fn urlencoded(fields: &[(&str, String)]) -> Vec<u8> {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
+        .into_bytes()
 }
 
 fn json(fields: &[(&str, String)]) -> Vec<u8> {
-    let fields: serde_json::Map<String, serde_json::Value> =
-        fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+    let fields: serde_json::Map<String, serde_json::Value> = fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
+        .collect();
     serde_json::to_vec(&fields).unwrap()
 }
 
 fn multipart(fields: &[(&str, String)]) -> Vec<u8> {
     let part = |(name, value): &(&str, String)| {
-        format!("--part-of-a-form\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        format!(
+            "--part-of-a-form\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        )
     };
     let parts: String = fields.iter().map(part).collect();
     (parts + "--part-of-a-form--\r\n").into_bytes()

@@ -16,7 +16,10 @@ const START: Duration = Duration::from_secs(20);
 
 fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
-    command.current_dir(directory).env_clear().env("SF_CLIENT_SECRET", "not-so-secret");
+    command
+        .current_dir(directory)
+        .env_clear()
+        .env("SF_CLIENT_SECRET", "not-so-secret");
     command
 }
 
@@ -51,22 +54,38 @@ impl SandboxProcess {
         let process = Process(child);
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("sandbox: http://").unwrap().parse().unwrap();
+        let address = line
+            .trim()
+            .strip_prefix("sandbox: http://")
+            .unwrap()
+            .parse()
+            .unwrap();
         drain(stdout, Arc::default());
-        Self { address, _process: process }
+        Self {
+            address,
+            _process: process,
+        }
     }
 
     pub fn get(&self, path: &str) -> serde_json::Value {
-        Connection::open(self.address).unwrap().get(path).unwrap().json()
+        Connection::open(self.address)
+            .unwrap()
+            .get(path)
+            .unwrap()
+            .json()
     }
 
     pub fn leads(&self) -> u64 {
-        self.get("/sandbox/stats")["records"]["Lead"].as_u64().unwrap()
+        self.get("/sandbox/stats")["records"]["Lead"]
+            .as_u64()
+            .unwrap()
     }
 
     pub fn set_faults(&self, faults: &str) {
         let mut connection = Connection::open(self.address).unwrap();
-        let answer = connection.post("/sandbox/faults", "application/json", faults.as_bytes()).unwrap();
+        let answer = connection
+            .post("/sandbox/faults", "application/json", faults.as_bytes())
+            .unwrap();
         assert_eq!(answer.status, 200);
     }
 }
@@ -105,24 +124,39 @@ impl Site {
 
     /// `leadstream run`, taking leads when this returns.
     pub fn run(&self) -> DaemonProcess {
-        let mut child =
-            program(self.directory.path()).arg("run").stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = program(self.directory.path())
+            .arg("run")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Arc::<Mutex<String>>::default();
-        drain(BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
+        drain(
+            BufReader::new(child.stderr.take().unwrap()),
+            Arc::clone(&log),
+        );
         let mut process = Process(child);
         let address = wait::until("the daemon takes leads", START, || {
             let log = log.lock().unwrap();
             assert_eq!(process.0.try_wait().unwrap(), None, "it ended: {log}");
-            let line = log.lines().find(|line| line.contains("leadstream takes leads"))?;
+            let line = log
+                .lines()
+                .find(|line| line.contains("leadstream takes leads"))?;
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
             line["fields"]["address"].as_str()?.parse().ok()
         });
-        DaemonProcess { address, log, process }
+        DaemonProcess {
+            address,
+            log,
+            process,
+        }
     }
 
     /// Runs another command of the binary to its end.
     pub fn command(&self, arguments: &[&str]) -> Output {
-        program(self.directory.path()).args(arguments).output().unwrap()
+        program(self.directory.path())
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 }
 
@@ -146,8 +180,14 @@ impl DaemonProcess {
     /// The sum of a metric's lines that hold `with`; none if the daemon does not answer.
     pub fn metric(&self, name: &str, with: &str) -> Option<f64> {
         let text = String::from_utf8(self.get("/metrics")?.body).unwrap();
-        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(with));
-        Some(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with(name) && line.contains(with));
+        Some(
+            lines
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+                .sum(),
+        )
     }
 
     /// SIGKILL.
@@ -159,7 +199,12 @@ impl DaemonProcess {
     /// Sends a signal by its name, as in `TERM`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("sh")
-            .args(["-c", "kill -s \"$0\" \"$1\"", name, &self.process.0.id().to_string()])
+            .args([
+                "-c",
+                "kill -s \"$0\" \"$1\"",
+                name,
+                &self.process.0.id().to_string(),
+            ])
             .status();
         assert!(sent.unwrap().success());
     }
@@ -167,7 +212,9 @@ impl DaemonProcess {
     /// Waits for its end.
     pub fn ended(mut self, within: Duration) -> (ExitStatus, String) {
         let log = Arc::clone(&self.log);
-        let status = wait::until("the daemon ends", within, || self.process.0.try_wait().unwrap());
+        let status = wait::until("the daemon ends", within, || {
+            self.process.0.try_wait().unwrap()
+        });
         let log = log.lock().unwrap().clone();
         (status, log)
     }

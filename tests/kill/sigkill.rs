@@ -41,7 +41,9 @@ impl Moment {
         match self {
             Self::After(time) => wait::pass(time),
             Self::Ingest(count) => {
-                wait::until("posts are acknowledged", MOMENT, || (burst.answered() >= count).then_some(()));
+                wait::until("posts are acknowledged", MOMENT, || {
+                    (burst.answered() >= count).then_some(())
+                });
             }
             Self::Process => wait::until("deliveries are decided", MOMENT, || {
                 (daemon.metric("leadstream_outbox_pending", "")? > 0.0).then_some(())
@@ -74,7 +76,10 @@ fn kill_again_and_again(name: &str, sandbox_arguments: &[&str]) {
     let daemon = site.run();
     books::drain(&site, &daemon);
     books::check(&site, &posted);
-    assert!(posted.receipts().len() > 100, "too little was under way to show anything");
+    assert!(
+        posted.receipts().len() > 100,
+        "too little was under way to show anything"
+    );
 }
 
 #[test]
@@ -84,6 +89,15 @@ fn what_was_acknowledged_survives_ten_kills_and_is_there_once() {
 
 #[test]
 fn it_does_so_while_salesforce_fails_and_loses_answers() {
-    let faults = ["--latency-ms", "30", "--fault-lost", "0.05", "--fault-5xx", "0.05", "--fault-lock", "0.02"];
+    let faults = [
+        "--latency-ms",
+        "30",
+        "--fault-lost",
+        "0.05",
+        "--fault-5xx",
+        "0.05",
+        "--fault-lock",
+        "0.02",
+    ];
     kill_again_and_again("ten kills with faults", &faults);
 }

@@ -20,14 +20,19 @@ fn a_term_under_load_ends_in_order_and_loses_nothing() {
     let posted = Posted::default();
     let daemon = site.run();
     let (status, log) = bursting(&posted, daemon.address, seed, |burst| {
-        wait::until("posts are acknowledged", MOMENT, || (burst.answered() > 50).then_some(()));
+        wait::until("posts are acknowledged", MOMENT, || {
+            (burst.answered() > 50).then_some(())
+        });
         daemon.signal("TERM");
         let ended = daemon.ended(STOPPED);
         burst.stop();
         ended
     });
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("\"stopped\""), "it gave up on something: {log}");
+    assert!(
+        log.contains("\"stopped\""),
+        "it gave up on something: {log}"
+    );
 
     let daemon = site.run();
     books::drain(&site, &daemon);
@@ -56,7 +61,9 @@ fn a_second_signal_ends_at_once_and_loses_nothing() {
     let site = Site::new(&[]);
     let posted = Posted::default();
     let daemon = site.run();
-    wait::until("signed in", MOMENT, || (daemon.get("/readyz")?.status == 200).then_some(()));
+    wait::until("signed in", MOMENT, || {
+        (daemon.get("/readyz")?.status == 200).then_some(())
+    });
     // From here on a call takes longer than the shutdown may.
     site.sandbox.set_faults(r#"{ "latency_ms": 60000 }"#);
     bursting(&posted, daemon.address, seed, |burst| {
@@ -66,7 +73,9 @@ fn a_second_signal_ends_at_once_and_loses_nothing() {
         burst.stop();
     });
     daemon.signal("TERM");
-    wait::until("the first signal is heard", MOMENT, || daemon.log().contains("stopping").then_some(()));
+    wait::until("the first signal is heard", MOMENT, || {
+        daemon.log().contains("stopping").then_some(())
+    });
     let asked = Instant::now();
     daemon.signal("INT");
     let (status, log) = daemon.ended(Duration::from_secs(4));
@@ -92,7 +101,9 @@ fn a_daemon_that_was_frozen_during_a_call_makes_nobody_twice() {
         });
         daemon.signal("STOP");
         // The answer reaches a process that does not read it.
-        wait::until("the call is carried out", MOMENT, || (site.sandbox.leads() > 0).then_some(()));
+        wait::until("the call is carried out", MOMENT, || {
+            (site.sandbox.leads() > 0).then_some(())
+        });
         daemon.signal("CONT");
         burst.stop();
     });

@@ -24,13 +24,20 @@ pub fn until_or<T>(
         if let Some(found) = look() {
             return found;
         }
-        assert!(started.elapsed() < most, "waited {most:?} in vain: {what}\n{}", more());
+        assert!(
+            started.elapsed() < most,
+            "waited {most:?} in vain: {what}\n{}",
+            more()
+        );
         pass(EVERY);
     }
 }
 
 /// Lets time pass: for a random moment, never for something to settle.
-#[expect(clippy::disallowed_methods, reason = "another process is waited for, on its own clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process is waited for, on its own clock"
+)]
 pub fn pass(time: Duration) {
     std::thread::sleep(time);
 }

@@ -34,7 +34,11 @@ async fn a_resubmission_fills_blanks_and_overwrites_nothing() {
 #[tokio::test]
 async fn always_overwrites_what_it_is_set_for_and_nothing_else() {
     let lead = r#"Title = { from = "title", write = "always" }"#;
-    let test = TestDaemon::with(Setup { lead, ..Setup::default() }).await;
+    let test = TestDaemon::with(Setup {
+        lead,
+        ..Setup::default()
+    })
+    .await;
     test.post_and_end(ANNA, End::Synced).await;
     test.edit(json!({ "Title": "VP Growth", "Description": "Met at the fair" }));
 
@@ -46,9 +50,14 @@ async fn always_overwrites_what_it_is_set_for_and_nothing_else() {
 #[tokio::test]
 async fn owner_and_status_are_never_taken_back_whatever_is_configured() {
     let lead = r#"Status = { from = "stage", write = "always" }"#;
-    let test = TestDaemon::with(Setup { lead, ..Setup::default() }).await;
+    let test = TestDaemon::with(Setup {
+        lead,
+        ..Setup::default()
+    })
+    .await;
     let stage = |stage| form_with(ANNA, &[("stage", stage)]);
-    test.post_and_end(&stage("Open - Not Contacted"), End::Synced).await;
+    test.post_and_end(&stage("Open - Not Contacted"), End::Synced)
+        .await;
     test.edit(json!({ "Status": "Working - Contacted" }));
     test.post(&stage("Closed - Not Converted")).await;
     test.drained().await;
@@ -58,9 +67,17 @@ async fn owner_and_status_are_never_taken_back_whatever_is_configured() {
 #[tokio::test]
 async fn a_blank_never_overwrites() {
     let lead = r#"Title = { from = "title", write = "always" }"#;
-    let test = TestDaemon::with(Setup { lead, ..Setup::default() }).await;
+    let test = TestDaemon::with(Setup {
+        lead,
+        ..Setup::default()
+    })
+    .await;
     test.post_and_end(ANNA, End::Synced).await;
-    test.post(&form_with(ANNA, &[("title", ""), ("phone", " "), ("city", "Berlin")])).await;
+    test.post(&form_with(
+        ANNA,
+        &[("title", ""), ("phone", " "), ("city", "Berlin")],
+    ))
+    .await;
     test.drained().await;
     let lead = test.lead();
     assert_eq!(lead["Title"], "Head of Growth");
@@ -84,7 +101,11 @@ async fn an_opt_out_that_a_person_set_stays() {
     let test = TestDaemon::start().await;
     test.post_and_end(ANNA, End::Synced).await;
     test.edit(json!({ "HasOptedOutOfEmail": true }));
-    test.post(&form_with(ANNA, &[("email_opt_out", "false"), ("city", "Berlin")])).await;
+    test.post(&form_with(
+        ANNA,
+        &[("email_opt_out", "false"), ("city", "Berlin")],
+    ))
+    .await;
     test.drained().await;
     assert_eq!(test.lead()["City"], "Berlin");
     assert_eq!(test.lead()["HasOptedOutOfEmail"], true);
@@ -93,17 +114,30 @@ async fn an_opt_out_that_a_person_set_stays() {
 #[tokio::test]
 async fn a_lost_answer_makes_no_second_lead_and_overwrites_nothing_that_was_typed_since() {
     let lead = r#"Title = { from = "title", write = "if_blank" }"#;
-    let test = TestDaemon::with(Setup { lead, ..Setup::default() }).await;
-    test.until("signed in", async || test.get("/readyz").await.0 == 200).await;
-    test.sandbox.set_faults(Faults { lost_answer_rate: 1.0, at_most: Some(1), ..Faults::default() });
+    let test = TestDaemon::with(Setup {
+        lead,
+        ..Setup::default()
+    })
+    .await;
+    test.until("signed in", async || test.get("/readyz").await.0 == 200)
+        .await;
+    test.sandbox.set_faults(Faults {
+        lost_answer_rate: 1.0,
+        at_most: Some(1),
+        ..Faults::default()
+    });
     test.post(ANNA).await;
-    test.until("the write is carried out", async || test.leads().len() == 1).await;
+    test.until("the write is carried out", async || test.leads().len() == 1)
+        .await;
     assert_eq!(test.sandbox.fault_counts().lost_answers, 1);
     // Nothing is sent again yet: its time has not come.
     test.edit(json!({ "Title": "VP Growth" }));
 
     test.drained().await;
-    assert_eq!(test.ends(End::Merged).await + test.ends(End::Synced).await, 1);
+    assert_eq!(
+        test.ends(End::Merged).await + test.ends(End::Synced).await,
+        1
+    );
     assert_eq!(test.lead()["Title"], "VP Growth");
 }
 
@@ -114,7 +148,8 @@ async fn a_lead_that_a_person_deleted_is_not_made_again() {
     let id = test.lead()["Id"].as_str().unwrap().to_owned();
     test.sandbox.delete("Lead", &id).unwrap();
 
-    test.post_and_end(&form_with(ANNA, &[("city", "Berlin")]), End::DeadLetter).await;
+    test.post_and_end(&form_with(ANNA, &[("city", "Berlin")]), End::DeadLetter)
+        .await;
     assert_eq!(test.leads().len(), 0);
     let letter = test.dead_letter().await;
     assert_eq!(letter.code, "salesforce.record_gone");
@@ -129,7 +164,8 @@ async fn a_lead_that_was_converted_is_left_alone_and_says_so() {
     test.sandbox.convert(&id).unwrap();
     test.clock.advance(Duration::from_secs(60));
 
-    test.post_and_end(&form_with(ANNA, &[("city", "Berlin")]), End::DeadLetter).await;
+    test.post_and_end(&form_with(ANNA, &[("city", "Berlin")]), End::DeadLetter)
+        .await;
     assert_eq!(test.leads().len(), 1);
     assert!(test.lead().get("City").is_none());
     let letter = test.dead_letter().await;

@@ -5,8 +5,11 @@ use leadstream::sandbox::SandboxOptions;
 
 use crate::harness::{ANNA, Setup, TestDaemon, form_with};
 
-const BEN: &[(&str, &str)] =
-    &[("email", "ben@acme.example"), ("last_name", "Tal"), ("company", "Acme")];
+const BEN: &[(&str, &str)] = &[
+    ("email", "ben@acme.example"),
+    ("last_name", "Tal"),
+    ("company", "Acme"),
+];
 
 /// An org with a list of plans.
 fn plans() -> SandboxOptions {
@@ -17,7 +20,12 @@ fn plans() -> SandboxOptions {
 }
 
 async fn with_plan(mapping: &str) -> TestDaemon {
-    TestDaemon::with(Setup { sandbox: plans(), lead: mapping, ..Setup::default() }).await
+    TestDaemon::with(Setup {
+        sandbox: plans(),
+        lead: mapping,
+        ..Setup::default()
+    })
+    .await
 }
 
 #[tokio::test]
@@ -31,7 +39,10 @@ async fn a_refused_value_is_a_dead_letter_in_salesforces_words_and_harms_no_neig
     assert_eq!(test.ends(End::Synced).await, 1);
     let letter = test.dead_letter().await;
     assert_eq!(letter.event.to_string(), dead);
-    assert_eq!(letter.code, "salesforce.invalid_or_null_for_restricted_picklist");
+    assert_eq!(
+        letter.code,
+        "salesforce.invalid_or_null_for_restricted_picklist"
+    );
     assert!(letter.message.contains("Plan"), "{letter:?}");
     assert!(!letter.hint.is_empty());
 }
@@ -39,7 +50,8 @@ async fn a_refused_value_is_a_dead_letter_in_salesforces_words_and_harms_no_neig
 #[tokio::test]
 async fn a_field_that_may_be_dropped_is_and_the_lead_arrives() {
     let test = with_plan(r#"Plan__c = { from = "plan", on_invalid = "drop_field" }"#).await;
-    test.post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::Synced).await;
+    test.post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::Synced)
+        .await;
     assert!(test.lead().get("Plan__c").is_none());
     assert_eq!(test.lead()["Title"], "Head of Growth");
 }
@@ -48,7 +60,8 @@ async fn a_field_that_may_be_dropped_is_and_the_lead_arrives() {
 async fn a_default_stands_in_for_a_refused_value() {
     let mapping = r#"Plan__c = { from = "plan", on_invalid = "default", default = "Starter" }"#;
     let test = with_plan(mapping).await;
-    test.post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::Synced).await;
+    test.post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::Synced)
+        .await;
     assert_eq!(test.lead()["Plan__c"], "Starter");
 }
 
@@ -61,7 +74,10 @@ async fn a_misspelt_field_holds_only_the_leads_that_carry_it() {
     assert_eq!(test.lead()["Email"], "ben@acme.example");
     let letter = test.dead_letter().await;
     assert!(letter.message.contains("Plann__c"), "{letter:?}");
-    assert!(letter.hint.contains("doctor") || letter.hint.contains("[salesforce.lead]"), "{letter:?}");
+    assert!(
+        letter.hint.contains("doctor") || letter.hint.contains("[salesforce.lead]"),
+        "{letter:?}"
+    );
 }
 
 #[tokio::test]
@@ -80,7 +96,8 @@ async fn a_misspelt_field_on_an_update_holds_only_the_leads_that_carry_it() {
     test.post_and_end(BEN, End::Synced).await;
     test.post_and_end(ANNA, End::Synced).await;
     test.post(&form_with(BEN, &[("city", "Berlin")])).await;
-    test.post(&form_with(ANNA, &[("plan", "Pro"), ("city", "Köln")])).await;
+    test.post(&form_with(ANNA, &[("plan", "Pro"), ("city", "Köln")]))
+        .await;
     test.drained().await;
     assert_eq!(test.lead_of("ben@acme.example").unwrap()["City"], "Berlin");
     let letter = test.dead_letter().await;
@@ -91,6 +108,10 @@ async fn a_misspelt_field_on_an_update_holds_only_the_leads_that_carry_it() {
 async fn a_misspelt_field_on_an_update_is_dropped_where_it_may_be() {
     let test = with_plan(r#"Plann__c = { from = "plan", on_invalid = "drop_field" }"#).await;
     test.post_and_end(ANNA, End::Synced).await;
-    test.post_and_end(&form_with(ANNA, &[("plan", "Pro"), ("city", "Köln")]), End::Synced).await;
+    test.post_and_end(
+        &form_with(ANNA, &[("plan", "Pro"), ("city", "Köln")]),
+        End::Synced,
+    )
+    .await;
     assert_eq!(test.lead()["City"], "Köln");
 }
