@@ -5,6 +5,7 @@
 )]
 
 mod connector_samples;
+mod healthcheck;
 mod source;
 mod web_form;
 
