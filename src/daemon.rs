@@ -13,6 +13,7 @@ use crate::admin::{self, AdminState};
 use crate::config::Config;
 use crate::deliver::Deliver;
 use crate::deliver::salesforce::Mapping;
+use crate::edge::background::Background;
 use crate::edge::clock::SharedClock;
 use crate::edge::http::{Http, ReqwestHttp};
 use crate::edge::serve::serve;
@@ -55,8 +56,9 @@ pub struct Daemon {
     server: JoinHandle<()>,
     group_commit: std::thread::JoinHandle<()>,
     stop_loops: Trigger,
-    process: std::thread::JoinHandle<()>,
+    process: JoinHandle<()>,
     deliver: JoinHandle<()>,
+    background: Background,
     patience: Duration,
     clock: SharedClock,
 }
@@ -64,12 +66,26 @@ pub struct Daemon {
 impl Daemon {
     /// Starts all of `config`; relative files are taken from `directory`. When this returns,
     /// events are taken.
-    pub async fn start(config: &Config, directory: &Path, clock: SharedClock) -> Result<Self, StartError> {
-        let store = Store::open(&config.store.url, directory, Access::Daemon).await?;
+    pub async fn start(
+        config: &Config,
+        directory: &Path,
+        clock: SharedClock,
+    ) -> Result<Self, StartError> {
+        let background = Background::start().map_err(StartError::Thread)?;
+        // Opened there, so that its threads give way like those that use it.
+        let (url, directory) = (config.store.url.clone(), directory.to_owned());
+        let opened =
+            background.spawn(async move { Store::open(&url, &directory, Access::Daemon).await });
+        let store = opened
+            .await
+            .map_err(|error| StartError::Thread(error.into()))??;
         let address = config.server.listen;
-        let listener =
-            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Listen { address, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address, source })?;
         let metrics = Metrics::new();
         let http = http(config);
         let client = Arc::new(Client::new(
@@ -91,7 +107,13 @@ impl Daemon {
         )
         .await?;
         let group_commit = thread("group-commit", move || group_commit.run())?;
-        let hooks = HooksState::new(config, inbox, Arc::clone(&clock), http, Arc::clone(&metrics));
+        let hooks = HooksState::new(
+            config,
+            inbox,
+            Arc::clone(&clock),
+            http,
+            Arc::clone(&metrics),
+        );
         let admin = AdminState::new(
             Arc::clone(&store),
             Arc::clone(&client),
@@ -100,7 +122,13 @@ impl Daemon {
             config.fenced.clone(),
         );
         let router = ingest::router(hooks).merge(admin::router(admin));
-        let server = tokio::spawn(serve(listener, router, Arc::clone(&clock), server_stopping, patience));
+        let server = tokio::spawn(serve(
+            listener,
+            router,
+            Arc::clone(&clock),
+            server_stopping,
+            patience,
+        ));
 
         let rules = Rules {
             mapping: Arc::clone(&mapping),
@@ -112,16 +140,24 @@ impl Daemon {
             key_secret: store.key_secret(),
             config_hash: config.hash.clone(),
         };
-        let process = Process::new(Arc::clone(&store), rules, Arc::clone(&clock), Arc::clone(&metrics));
-        // Reading and normalising keeps a core busy: on a thread of its own it delays no answer.
-        let runtime = tokio::runtime::Handle::current();
+        let process = Process::new(
+            Arc::clone(&store),
+            rules,
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        );
         let stopping = loops_stopping.clone();
-        let process = thread("process", move || runtime.block_on(process.run(stopping)))?;
-        let deliver =
-            Deliver::new(Arc::clone(&store), Arc::clone(&client), mapping, Arc::clone(&clock), Arc::clone(&metrics));
+        let process = background.spawn(async move { process.run(stopping).await });
+        let deliver = Deliver::new(
+            Arc::clone(&store),
+            Arc::clone(&client),
+            mapping,
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        );
         let stopping = loops_stopping.clone();
-        let deliver = tokio::spawn(async move { deliver.run(stopping).await });
-        tokio::spawn(keep_signed_in(client, Arc::clone(&clock), loops_stopping));
+        let deliver = background.spawn(async move { deliver.run(stopping).await });
+        background.spawn(keep_signed_in(client, Arc::clone(&clock), loops_stopping));
         Ok(Self {
             address,
             store,
@@ -132,6 +168,7 @@ impl Daemon {
             stop_loops,
             process,
             deliver,
+            background,
             patience,
             clock,
         })
@@ -158,16 +195,14 @@ impl Daemon {
         self.stop_server.stop();
         finished("server", self.server).await;
         // With the server its way into the inbox is gone, so the group commit ends by itself.
-        let threads = tokio::task::spawn_blocking(move || {
-            let committed = self.group_commit.join();
-            self.stop_loops.stop();
-            committed.and(self.process.join())
-        });
-        let deliver = self.deliver;
+        let committed = tokio::task::spawn_blocking(move || self.group_commit.join());
+        let (stop_loops, process, deliver) = (self.stop_loops, self.process, self.deliver);
         let all = async {
-            if !matches!(threads.await, Ok(Ok(()))) {
-                warn!("a loop ended by a crash");
+            if !matches!(committed.await, Ok(Ok(()))) {
+                warn!("group commit ended by a crash");
             }
+            stop_loops.stop();
+            finished("process", process).await;
             finished("deliver", deliver).await;
         };
         tokio::select! {
@@ -177,18 +212,27 @@ impl Daemon {
             }
         }
         self.store.close().await;
+        drop(self.background);
     }
 }
 
 /// The way out: to the org, and to what the sources' connectors name.
 fn http(config: &Config) -> Arc<dyn Http> {
     let captchas = config.sources.values().filter_map(captcha_endpoint);
-    let hosts = captchas.fold(allowed_hosts(&config.salesforce), |hosts, url| hosts.url(&url));
+    let hosts = captchas.fold(allowed_hosts(&config.salesforce), |hosts, url| {
+        hosts.url(&url)
+    });
     Arc::new(ReqwestHttp::new(hosts))
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, StartError> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+fn thread(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(StartError::Thread)
 }
 
 async fn finished(name: &'static str, task: JoinHandle<()>) {

@@ -46,7 +46,14 @@ impl AdminState {
         clock: SharedClock,
         fenced: Vec<SourceName>,
     ) -> Self {
-        Self(Arc::new(Inner { store, client, metrics, clock, fenced, store_answer: Mutex::default() }))
+        Self(Arc::new(Inner {
+            store,
+            client,
+            metrics,
+            clock,
+            fenced,
+            store_answer: Mutex::default(),
+        }))
     }
 }
 
@@ -70,7 +77,11 @@ async fn ready(State(AdminState(inner)): State<AdminState>) -> Response {
     let store = inner.store_writable().await;
     let salesforce = inner.client.sign_in_state();
     let signed_in = salesforce == SignInState::SignedIn;
-    let status = if store.is_ok() && signed_in { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if store.is_ok() && signed_in {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let salesforce = match salesforce {
         SignInState::SignedIn => json!("signed in"),
         SignInState::NotYet => json!("not signed in yet"),
@@ -82,7 +93,11 @@ async fn ready(State(AdminState(inner)): State<AdminState>) -> Response {
         "salesforce": salesforce,
     });
     if !inner.fenced.is_empty() {
-        body["fenced_sources"] = inner.fenced.iter().map(|name| Value::from(&**name)).collect();
+        body["fenced_sources"] = inner
+            .fenced
+            .iter()
+            .map(|name| Value::from(&**name))
+            .collect();
     }
     (status, Json(body)).into_response()
 }
@@ -91,7 +106,10 @@ impl Inner {
     async fn store_writable(&self) -> Result<(), String> {
         let mut answer = self.store_answer.lock().await;
         let now = self.clock.now();
-        if let Some((at, answer)) = answer.as_ref().filter(|(at, _)| now.since(*at) < STORE_ANSWER_STANDS) {
+        if let Some((at, answer)) = answer
+            .as_ref()
+            .filter(|(at, _)| now.since(*at) < STORE_ANSWER_STANDS)
+        {
             let _ = at;
             return answer.clone();
         }
@@ -108,8 +126,15 @@ async fn metrics(State(AdminState(inner)): State<AdminState>) -> Response {
     if let Ok((pending, oldest)) = inner.store.outbox_size().await {
         let age = oldest.map_or(Duration::ZERO, |oldest| inner.clock.now().since(oldest));
         inner.metrics.outbox_pending.set(pending as i64);
-        inner.metrics.oldest_pending_seconds.set(age.as_secs() as i64);
+        inner
+            .metrics
+            .oldest_pending_seconds
+            .set(age.as_secs() as i64);
     }
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], inner.metrics.encode()).into_response()
+    (
+        [(header::CONTENT_TYPE, content_type)],
+        inner.metrics.encode(),
+    )
+        .into_response()
 }

@@ -30,8 +30,16 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
             return Exit::Failure;
         }
     };
-    output::line(&if args.json { to_json(&books).to_string() } else { table(&books) });
-    if books.values().all(|line| line.difference() == 0) { Exit::Success } else { Exit::Failure }
+    output::line(&if args.json {
+        to_json(&books).to_string()
+    } else {
+        table(&books)
+    });
+    if books.values().all(|line| line.difference() == 0) {
+        Exit::Success
+    } else {
+        Exit::Failure
+    }
 }
 
 /// The books as JSON, by source.
@@ -78,8 +86,9 @@ pub fn table(books: &BTreeMap<SourceName, AuditLine>) -> String {
     }
     rows.push(row("all", &total));
 
-    let widths: Vec<usize> =
-        (0..rows[0].len()).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..rows[0].len())
+        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
+        .collect();
     let mut text = String::new();
     for row in &rows {
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
@@ -91,8 +100,11 @@ pub fn table(books: &BTreeMap<SourceName, AuditLine>) -> String {
         }
         text.push('\n');
     }
-    let wrong: Vec<&str> =
-        books.iter().filter(|(_, line)| line.difference() != 0).map(|(source, _)| &**source).collect();
+    let wrong: Vec<&str> = books
+        .iter()
+        .filter(|(_, line)| line.difference() != 0)
+        .map(|(source, _)| &**source)
+        .collect();
     text.push_str(&match wrong.as_slice() {
         [] => "balanced: every accepted event is at its end or in flight".to_owned(),
         sources => format!("NOT balanced: {}", sources.join(", ")),

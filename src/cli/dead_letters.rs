@@ -70,6 +70,9 @@ fn to_text(letters: &[OpenDeadLetter]) -> String {
         );
     }
     let count = letters.len();
-    let _ = write!(text, "{count} dead letters; after mending, `leadstream replay <event id>…` or `replay --all-dead`");
+    let _ = write!(
+        text,
+        "{count} dead letters; after mending, `leadstream replay <event id>…` or `replay --all-dead`"
+    );
     text
 }

@@ -47,9 +47,15 @@ pub async fn run_command(args: &DoctorArgs, config_path: &Path) -> Exit {
     } else if problems.is_empty() {
         output::line("all is well: the configuration is right, and Salesforce takes leads");
     } else {
-        output::error_line(&diagnostic::render(&problems, output::stderr_takes_colour()));
+        output::error_line(&diagnostic::render(
+            &problems,
+            output::stderr_takes_colour(),
+        ));
     }
-    match problems.iter().any(|problem| problem.severity == Severity::Error) {
+    match problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error)
+    {
         true => Exit::Failure,
         false => Exit::Success,
     }

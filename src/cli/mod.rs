@@ -114,7 +114,10 @@ pub fn main() -> ExitCode {
 }
 
 fn asynchronously(command: impl Future<Output = Exit>) -> Exit {
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => {
             let exit = runtime.block_on(command);
             // Whoever still runs has been told to stop, or was given up.

@@ -50,9 +50,15 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
             output::line(&format!("{marked} events will be processed once more"));
             let left = events.len() as u64 - marked;
             if left > 0 {
-                output::error_line(&format!("{left} were left alone: unknown, in flight, or in Salesforce already"));
+                output::error_line(&format!(
+                    "{left} were left alone: unknown, in flight, or in Salesforce already"
+                ));
             }
-            if marked > 0 || events.is_empty() { Exit::Success } else { Exit::Failure }
+            if marked > 0 || events.is_empty() {
+                Exit::Success
+            } else {
+                Exit::Failure
+            }
         }
         Err(error) => failed(&error),
     }

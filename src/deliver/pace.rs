@@ -20,7 +20,11 @@ pub fn ready_at(backlog: &Backlog, batch_size: usize, linger: Duration) -> Optio
     if backlog.due >= batch_size {
         return Some(oldest);
     }
-    Some(newest.after(linger).min(oldest.after(linger * MOST_LINGERS)))
+    Some(
+        newest
+            .after(linger)
+            .min(oldest.after(linger * MOST_LINGERS)),
+    )
 }
 
 /// Holds all sending back while the whole org, the network or the sign-in fails: what waits is no
@@ -62,7 +66,11 @@ mod tests {
             newest: (due > 0).then_some(Millis(newest)),
             next: None,
         };
-        assert_eq!(ready_at(&backlog, 200, LINGER), expect.map(Millis), "{backlog:?}");
+        assert_eq!(
+            ready_at(&backlog, 200, LINGER),
+            expect.map(Millis),
+            "{backlog:?}"
+        );
     }
 
     #[test]
@@ -76,7 +84,10 @@ mod tests {
 
     #[test]
     fn with_nothing_due_it_waits_for_the_next() {
-        let backlog = Backlog { next: Some(Millis(5)), ..Backlog::default() };
+        let backlog = Backlog {
+            next: Some(Millis(5)),
+            ..Backlog::default()
+        };
         assert_eq!(ready_at(&backlog, 200, LINGER), Some(Millis(5)));
     }
 

@@ -54,7 +54,14 @@ impl Deliver {
         clock: SharedClock,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { store, client, mapping, clock, metrics, pace: Mutex::default() }
+        Self {
+            store,
+            client,
+            mapping,
+            clock,
+            metrics,
+            pace: Mutex::default(),
+        }
     }
 
     /// Takes back what was being sent and never settled, by an earlier process or because the store
@@ -64,7 +71,10 @@ impl Deliver {
         let released = write.release_claims().await?;
         write.commit().await?;
         if released > 0 {
-            info!(deliveries = released, "looking again for what was being sent and not settled");
+            info!(
+                deliveries = released,
+                "looking again for what was being sent and not settled"
+            );
         }
         Ok(())
     }
@@ -77,17 +87,23 @@ impl Deliver {
         }
         let config = self.client.config();
         let batch_size = config.batch_size.clamp(1, MAX_UPSERT);
-        let backlog = self.store.backlog(now, batch_size).await?;
-        match ready_at(&backlog, batch_size, Duration::from_millis(config.linger_ms)) {
+        let mut write = self.store.write().await?;
+        let backlog = write.backlog(now, batch_size).await?;
+        match ready_at(
+            &backlog,
+            batch_size,
+            Duration::from_millis(config.linger_ms),
+        ) {
             Some(ready) if ready <= now => {}
             ready => return Ok(Progress::Idle(ready)),
         }
-        let mut write = self.store.write().await?;
         let claims = write.claim(now, batch_size).await?;
         write.commit().await?;
         if claims.is_empty() {
             return Ok(Progress::Idle(Some(now.after(LONGEST_WAIT))));
         }
+        // The leads' external ids, and that we are sending, must outlive whatever happens now.
+        self.store.sync().await?;
 
         let request_id = EventId(self.store.take_ids(now, 1)).to_string();
         let leads: Vec<Outgoing> = claims.iter().map(|claim| self.outgoing(claim)).collect();
@@ -106,7 +122,11 @@ impl Deliver {
             .zip(sent)
             .map(|(claim, sent)| Settlement {
                 lead: claim.lead,
-                deliveries: claim.deliveries.iter().map(|delivery| delivery.id).collect(),
+                deliveries: claim
+                    .deliveries
+                    .iter()
+                    .map(|delivery| delivery.id)
+                    .collect(),
                 outcome: self.outcome(claim, sent, &request_id, now),
             })
             .collect();
@@ -126,9 +146,9 @@ impl Deliver {
             recovered = step.is_ok();
             let wait = match step {
                 Ok(Progress::Settled(_)) => continue,
-                Ok(Progress::Idle(until)) => {
-                    until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now())).min(LONGEST_WAIT)
-                }
+                Ok(Progress::Idle(until)) => until
+                    .map_or(LONGEST_WAIT, |until| until.since(self.clock.now()))
+                    .min(LONGEST_WAIT),
                 Err(error) => {
                     warn!(%error, "the outbox cannot be read or written; trying again");
                     STORE_WAIT
@@ -152,15 +172,24 @@ impl Deliver {
             salesforce_id: claim.salesforce_id.clone(),
             unsure: claim.deliveries.iter().any(|delivery| delivery.unsure),
             wanted,
-            submitted_at: claim.deliveries.iter().map(|d| d.submitted_at).max().unwrap_or(Millis(0)),
+            submitted_at: claim
+                .deliveries
+                .iter()
+                .map(|d| d.submitted_at)
+                .max()
+                .unwrap_or(Millis(0)),
         }
     }
 
     /// Holds everything back if it failed for no lead's fault.
     fn keep_pace(&self, sent: &[Sent], now: Millis) {
         let trouble = sent.iter().find_map(|sent| match sent {
-            Sent::Failed { why, counts: false, .. } => Some(why),
-            Sent::Failed { why, .. } if matches!(why.class, Class::HoldAll | Class::SignIn) => Some(why),
+            Sent::Failed {
+                why, counts: false, ..
+            } => Some(why),
+            Sent::Failed { why, .. } if matches!(why.class, Class::HoldAll | Class::SignIn) => {
+                Some(why)
+            }
             _ => None,
         });
         let mut pace = self.pace.lock();
@@ -187,20 +216,46 @@ impl Deliver {
 
     fn outcome(&self, claim: &Claim, sent: Sent, request_id: &str, now: Millis) -> Outcome {
         match sent {
-            Sent::Saved { id, created, fields, notes } => Outcome::Synced {
+            Sent::Saved {
+                id,
+                created,
+                fields,
+                notes,
+            } => Outcome::Synced {
                 salesforce_id: id,
                 created,
                 detail: json!({ "fields": fields, "notes": notes, "request_id": request_id }),
             },
             Sent::Unchanged { id } => Outcome::Unchanged { salesforce_id: id },
-            Sent::Failed { why, unsure, counts } => self.failure(claim, why, unsure, counts, now),
+            Sent::Failed {
+                why,
+                unsure,
+                counts,
+            } => self.failure(claim, why, unsure, counts, now),
         }
     }
 
-    fn failure(&self, claim: &Claim, why: Explanation, unsure: bool, counts: bool, now: Millis) -> Outcome {
-        let before = claim.deliveries.iter().map(|delivery: &Delivery| delivery.attempts).max().unwrap_or(0);
+    fn failure(
+        &self,
+        claim: &Claim,
+        why: Explanation,
+        unsure: bool,
+        counts: bool,
+        now: Millis,
+    ) -> Outcome {
+        let before = claim
+            .deliveries
+            .iter()
+            .map(|delivery: &Delivery| delivery.attempts)
+            .max()
+            .unwrap_or(0);
         let retry = if counts {
-            next_try(why.class, before + 1, self.client.config().max_attempts, random::jitter())
+            next_try(
+                why.class,
+                before + 1,
+                self.client.config().max_attempts,
+                random::jitter(),
+            )
         } else {
             Retry::After(Duration::ZERO)
         };
@@ -212,16 +267,25 @@ impl Deliver {
                 counts,
                 code: why.code,
             },
-            Retry::GiveUp => Outcome::Dead { code: why.code, message: why.message, hint: why.hint },
+            Retry::GiveUp => Outcome::Dead {
+                code: why.code,
+                message: why.message,
+                hint: why.hint,
+            },
         }
     }
 
     async fn settle(&self, settlements: &[Settlement], now: Millis) -> Result<(), StoreError> {
         let mut write = self.store.write().await?;
-        let ended = write.settle(settlements, &|count| self.store.take_ids(now, count), now).await?;
+        let ended = write
+            .settle(settlements, &|count| self.store.take_ids(now, count), now)
+            .await?;
         write.commit().await?;
         for (source, end) in ended {
-            let label = EndLabel { source: source.to_string(), end: end.name() };
+            let label = EndLabel {
+                source: source.to_string(),
+                end: end.name(),
+            };
             self.metrics.submissions_ended.get_or_create(&label).inc();
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! What touches the world, as narrow traits: the rest of the program is told the time, the ids and
 //! the answers, so that tests and the fault harness can hand in their own.
 
+pub mod background;
 pub mod clock;
 pub mod http;
 pub mod random;

@@ -8,7 +8,7 @@ use tracing::{debug, error};
 use crate::edge::clock::SharedClock;
 use crate::edge::random::IdGenerator;
 use crate::model::{EventId, NewEvent};
-use crate::store::{InboxWriter, Store};
+use crate::store::{InboxRow, InboxWriter, Store};
 use crate::telemetry::Metrics;
 
 /// The most events in one commit.
@@ -36,10 +36,12 @@ pub enum AppendError {
     Unavailable,
 }
 
+type Sender = oneshot::Sender<Result<EventId, AppendError>>;
+
 #[derive(Debug)]
 struct Waiting {
-    event: NewEvent,
-    done: oneshot::Sender<Result<EventId, AppendError>>,
+    row: InboxRow,
+    done: Sender,
 }
 
 impl Inbox {
@@ -47,7 +49,10 @@ impl Inbox {
     pub async fn append(&self, event: NewEvent) -> Result<EventId, AppendError> {
         let (done, committed) = oneshot::channel();
         self.queue
-            .try_send(Waiting { event, done })
+            .try_send(Waiting {
+                row: event.into(),
+                done,
+            })
             .map_err(|refused| match refused {
                 mpsc::error::TrySendError::Full(_) => AppendError::Full,
                 mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable,
@@ -91,19 +96,17 @@ pub async fn group_commit(
 }
 
 impl GroupCommit {
-    /// Commits until every `Inbox` is dropped and the queue is empty.
+    /// Commits until every `Inbox` is dropped and the queue is empty. Blocks its thread: its turn
+    /// must not wait behind the requests that it has just answered.
     pub fn run(mut self) {
         let mut waiting = Vec::with_capacity(MOST_EVENTS);
-        let mut events = Vec::with_capacity(MOST_EVENTS);
-        let mut senders = Vec::with_capacity(MOST_EVENTS);
         while self.queue.blocking_recv_many(&mut waiting, MOST_EVENTS) > 0 {
             self.gather(&mut waiting);
-            for Waiting { event, done } in waiting.drain(..) {
-                events.push(event);
-                senders.push(done);
-            }
-            futures_executor::block_on(self.commit(&events, &mut senders));
-            events.clear();
+            let (rows, senders): (Vec<_>, Vec<_>) = waiting
+                .drain(..)
+                .map(|waiting| (waiting.row, waiting.done))
+                .unzip();
+            futures_executor::block_on(self.commit(rows, senders));
         }
     }
 
@@ -123,21 +126,18 @@ impl GroupCommit {
         }
     }
 
-    async fn commit(
-        &mut self,
-        events: &[NewEvent],
-        senders: &mut Vec<oneshot::Sender<Result<EventId, AppendError>>>,
-    ) {
-        let first = self.ids.take(self.clock.now(), events.len());
-        let result = self.writer.append(EventId(first), events).await;
+    async fn commit(&mut self, rows: Vec<InboxRow>, senders: Vec<Sender>) {
+        let events = rows.len();
+        let first = self.ids.take(self.clock.now(), events);
+        let result = self.writer.append(EventId(first), rows).await;
         match &result {
-            Ok(()) => debug!(events = events.len(), "committed"),
+            Ok(()) => debug!(events, "committed"),
             // Said once a group, not once an event: the senders are told one by one.
             Err(error) => {
-                error!(events = events.len(), %error, "events were refused: the inbox cannot be written")
+                error!(events, %error, "events were refused: the inbox cannot be written")
             }
         }
-        for (id, sender) in (first..).zip(senders.drain(..)) {
+        for (id, sender) in (first..).zip(senders) {
             let answer = if result.is_ok() {
                 Ok(EventId(id))
             } else {
@@ -147,7 +147,7 @@ impl GroupCommit {
             let _ = sender.send(answer);
         }
         if result.is_ok() {
-            self.metrics.events_per_commit.observe(events.len() as f64);
+            self.metrics.events_per_commit.observe(events as f64);
             self.store.inbox_changed.notify_one();
         }
     }

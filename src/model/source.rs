@@ -15,6 +15,12 @@ impl SourceName {
     }
 }
 
+impl From<SourceName> for Arc<str> {
+    fn from(name: SourceName) -> Self {
+        name.0
+    }
+}
+
 impl Deref for SourceName {
     type Target = str;
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use siphasher::sip::SipHasher13;
 
-use super::normalise::{Normalised, NormaliseContext, assess, normalise};
+use super::normalise::{NormaliseContext, Normalised, assess, normalise};
 use super::resolve::{self, Resolution, merge};
 use crate::config::SourceConfig;
 use crate::connector::ExtractError;
 use crate::deliver::salesforce::Mapping;
 use crate::model::{
-    DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, Lead, LeadId, Millis, Note,
-    SourceName, Submission, Verdict,
+    DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, Lead, LeadId,
+    Millis, Note, SourceName, Submission, Verdict,
 };
 use crate::store::{Changes, EarlierSubmission, KnownLead, StoredSubmission, TimelineEntry, Touch};
 
@@ -80,12 +80,18 @@ impl Prepared {
                 .map(|found| {
                     found
                         .into_iter()
-                        .map(|extracted| Person::new(normalise(&event, extracted, &source.context), rules))
+                        .map(|extracted| {
+                            Person::new(normalise(&event, extracted, &source.context), rules)
+                        })
                         .collect()
                 }),
             None => Err(unknown_source(&event)),
         };
-        Self { event, replayed, found }
+        Self {
+            event,
+            replayed,
+            found,
+        }
     }
 
     /// An event that reading has failed on for a fault of ours.
@@ -93,9 +99,16 @@ impl Prepared {
         let error = ExtractError {
             code: "event.crashed",
             message: "reading it failed: this is a fault of leadstream".to_owned(),
-            hint: format!("please report it; after an update, run `leadstream replay {}`", event.id),
+            hint: format!(
+                "please report it; after an update, run `leadstream replay {}`",
+                event.id
+            ),
         };
-        Self { event, replayed, found: Err(error) }
+        Self {
+            event,
+            replayed,
+            found: Err(error),
+        }
     }
 
     /// The match keys of all that was found in it.
@@ -116,7 +129,9 @@ impl Prepared {
 fn unknown_source(event: &Event) -> ExtractError {
     ExtractError {
         code: "event.unknown_source",
-        message: "its source is no longer in the configuration, or was fenced off because of an error".to_owned(),
+        message:
+            "its source is no longer in the configuration, or was fenced off because of an error"
+                .to_owned(),
         hint: format!(
             "bring back or mend [sources.{}], restart, and run `leadstream replay {}`",
             event.source, event.id
@@ -129,7 +144,11 @@ impl Person {
         let submission = &normalised.submission;
         Self {
             identity: identity(submission, &rules.key_secret),
-            keys: submission.keys.iter().map(|key| resolve::hash(key, &rules.key_secret)).collect(),
+            keys: submission
+                .keys
+                .iter()
+                .map(|key| resolve::hash(key, &rules.key_secret))
+                .collect(),
             normalised,
         }
     }
@@ -177,12 +196,18 @@ impl Known {
         earlier: impl IntoIterator<Item = EarlierSubmission>,
     ) -> Self {
         let mut known = Self::default();
-        known.leads.extend(leads.into_iter().map(|lead| (lead.lead.id, lead)));
+        known
+            .leads
+            .extend(leads.into_iter().map(|lead| (lead.lead.id, lead)));
         for (key, lead) in keys {
             known.by_key.entry(key).or_default().push(lead);
         }
         for submission in earlier {
-            known.earlier.entry(submission.identity).or_default().push(submission);
+            known
+                .earlier
+                .entry(submission.identity)
+                .or_default()
+                .push(submission);
         }
         known
     }
@@ -190,10 +215,19 @@ impl Known {
     /// The leads that changed, as they are now.
     pub fn into_changed_leads(mut self) -> Vec<Lead> {
         let leads = &mut self.leads;
-        self.changed.keys().filter_map(|id| leads.remove(id)).map(|known| known.lead).collect()
+        self.changed
+            .keys()
+            .filter_map(|id| leads.remove(id))
+            .map(|known| known.lead)
+            .collect()
     }
 
-    fn lead_of_duplicate(&self, person: &Person, source: &SourceRules, received_at: Millis) -> Option<LeadId> {
+    fn lead_of_duplicate(
+        &self,
+        person: &Person,
+        source: &SourceRules,
+        received_at: Millis,
+    ) -> Option<LeadId> {
         let submission = &person.normalised.submission;
         let before = self.earlier.get(&person.identity)?;
         before
@@ -207,7 +241,12 @@ impl Known {
 
     fn resolve(&self, submission: &Submission, keys: &[KeyHash]) -> Resolution {
         let candidates = keys.iter().flat_map(|key| {
-            self.by_key.get(key).into_iter().flatten().filter_map(|id| self.leads.get(id)).map(|known| &known.lead)
+            self.by_key
+                .get(key)
+                .into_iter()
+                .flatten()
+                .filter_map(|id| self.leads.get(id))
+                .map(|known| &known.lead)
         });
         resolve::resolve(submission, candidates)
     }
@@ -228,16 +267,35 @@ pub fn decide(
     }
     match &prepared.found {
         Ok(people) if people.is_empty() => {
-            changes.submissions.push(row(event, rules).ended(End::Filtered, "empty"));
+            changes
+                .submissions
+                .push(row(event, rules).ended(End::Filtered, "empty"));
         }
         Ok(people) => {
             for person in people {
-                Decision { event, force: prepared.replayed, person, known, rules, now, changes }.decide(next_id);
+                Decision {
+                    event,
+                    force: prepared.replayed,
+                    person,
+                    known,
+                    rules,
+                    now,
+                    changes,
+                }
+                .decide(next_id);
             }
         }
         Err(error) => {
-            changes.submissions.push(row(event, rules).ended(End::DeadLetter, error.code));
-            let letter = letter(event.id, now, error.code, error.message.clone(), error.hint.clone());
+            changes
+                .submissions
+                .push(row(event, rules).ended(End::DeadLetter, error.code));
+            let letter = letter(
+                event.id,
+                now,
+                error.code,
+                error.message.clone(),
+                error.hint.clone(),
+            );
             changes.dead_letters.push((event.source.clone(), 0, letter));
         }
     }
@@ -270,7 +328,15 @@ impl StoredSubmission {
 }
 
 fn letter(event: EventId, at: Millis, code: &str, message: String, hint: String) -> DeadLetter {
-    DeadLetter { event, lead: None, delivery: None, code: code.to_owned(), message, hint, at }
+    DeadLetter {
+        event,
+        lead: None,
+        delivery: None,
+        code: code.to_owned(),
+        message,
+        hint,
+        at,
+    }
 }
 
 struct Decision<'a> {
@@ -297,14 +363,27 @@ impl Decision<'_> {
             Verdict::Review(why) => Some((End::Review, why.clone())),
         };
         // A replay is a person's word that it is a lead after all.
-        if let Some((end, reason)) = reason.filter(|(end, _)| *end == End::Filtered || !self.force) {
+        if let Some((end, reason)) = reason.filter(|(end, _)| *end == End::Filtered || !self.force)
+        {
             self.changes.submissions.push(row.ended(end, &reason));
             return;
         }
         if let Err(problem) = assess(self.submission()) {
-            self.changes.submissions.push(row.ended(End::DeadLetter, problem.code));
-            let letter = letter(self.event.id, self.now, problem.code, problem.message.to_owned(), problem.hint);
-            self.changes.dead_letters.push((self.event.source.clone(), self.submission().ordinal, letter));
+            self.changes
+                .submissions
+                .push(row.ended(End::DeadLetter, problem.code));
+            let letter = letter(
+                self.event.id,
+                self.now,
+                problem.code,
+                problem.message.to_owned(),
+                problem.hint,
+            );
+            self.changes.dead_letters.push((
+                self.event.source.clone(),
+                self.submission().ordinal,
+                letter,
+            ));
             return;
         }
         self.attach(row, next_id);
@@ -317,7 +396,8 @@ impl Decision<'_> {
             at: submission.at,
             identity: Some(self.person.identity),
             vendor_id: submission.vendor_id.clone(),
-            fields: json!({ "fields": submission.fields, "attribution": submission.attribution }).to_string(),
+            fields: json!({ "fields": submission.fields, "attribution": submission.attribution })
+                .to_string(),
             ..row(self.event, self.rules)
         }
     }
@@ -325,10 +405,16 @@ impl Decision<'_> {
     /// Finds or makes the lead, merges, and decides what is to be sent.
     fn attach(&mut self, mut row: StoredSubmission, next_id: &mut dyn FnMut() -> i64) {
         let source = self.rules.sources.get(&self.event.source);
-        let duplicate_of =
-            source.and_then(|source| self.known.lead_of_duplicate(self.person, source, self.event.received_at));
+        let duplicate_of = source.and_then(|source| {
+            self.known
+                .lead_of_duplicate(self.person, source, self.event.received_at)
+        });
         let resolution = match duplicate_of {
-            Some(lead) => Resolution { lead: Some(lead), by: None, notes: Vec::new() },
+            Some(lead) => Resolution {
+                lead: Some(lead),
+                by: None,
+                notes: Vec::new(),
+            },
             None => self.known.resolve(self.submission(), &self.person.keys),
         };
         let (id, is_new) = match resolution.lead {
@@ -340,7 +426,11 @@ impl Decision<'_> {
             return;
         };
         let mapping = &self.rules.mapping;
-        let before = if is_new { BTreeMap::new() } else { mapping.fields(&known.lead.record).fields };
+        let before = if is_new {
+            BTreeMap::new()
+        } else {
+            mapping.fields(&known.lead.record).fields
+        };
         let changed = merge::merge(&mut known.lead.record, &self.person.normalised.submission);
         let mapped = mapping.fields(&known.lead.record);
         let whole = known.lead.salesforce_id.is_none() || self.force;
@@ -369,7 +459,14 @@ impl Decision<'_> {
             row.delivery = Some(self.deliver(id, wanted, next_id));
         } else {
             row.outcome = Some(End::Merged);
-            row.reason = Some(if duplicate_of.is_some() { "duplicate" } else { "nothing to change" }.to_owned());
+            row.reason = Some(
+                if duplicate_of.is_some() {
+                    "duplicate"
+                } else {
+                    "nothing to change"
+                }
+                .to_owned(),
+            );
         }
         let kind = match (is_new, duplicate_of) {
             (true, _) => "created",
@@ -385,8 +482,19 @@ impl Decision<'_> {
     }
 
     fn new_lead(&mut self, id: LeadId) -> LeadId {
-        let lead = Lead { id, created_at: self.now, record: BTreeMap::new(), salesforce_id: None };
-        self.known.leads.insert(id, KnownLead { lead, delivering: false });
+        let lead = Lead {
+            id,
+            created_at: self.now,
+            record: BTreeMap::new(),
+            salesforce_id: None,
+        };
+        self.known.leads.insert(
+            id,
+            KnownLead {
+                lead,
+                delivering: false,
+            },
+        );
         id
     }
 
@@ -398,13 +506,20 @@ impl Decision<'_> {
         next_id: &mut dyn FnMut() -> i64,
     ) -> DeliveryId {
         let at = self.submission().at;
-        if let Some(delivery) = self.known.decided.get(&lead).and_then(|index| self.changes.deliveries.get_mut(*index)) {
+        if let Some(delivery) = self
+            .known
+            .decided
+            .get(&lead)
+            .and_then(|index| self.changes.deliveries.get_mut(*index))
+        {
             delivery.fields.extend(wanted);
             delivery.submitted_at = delivery.submitted_at.max(at);
             return delivery.id;
         }
         let id = DeliveryId(next_id());
-        self.known.decided.insert(lead, self.changes.deliveries.len());
+        self.known
+            .decided
+            .insert(lead, self.changes.deliveries.len());
         self.changes.deliveries.push(Delivery {
             id,
             lead,
@@ -418,9 +533,21 @@ impl Decision<'_> {
         id
     }
 
-    fn write_down(&mut self, lead: LeadId, kind: &'static str, by: &Resolution, changed: &[String], mapped: &[Note]) {
+    fn write_down(
+        &mut self,
+        lead: LeadId,
+        kind: &'static str,
+        by: &Resolution,
+        changed: &[String],
+        mapped: &[Note],
+    ) {
         let submission = self.submission();
-        let notes: Vec<&Note> = submission.notes.iter().chain(&by.notes).chain(mapped).collect();
+        let notes: Vec<&Note> = submission
+            .notes
+            .iter()
+            .chain(&by.notes)
+            .chain(mapped)
+            .collect();
         let detail = json!({
             "source": &*submission.source,
             "request_id": self.event.meta.request_id,
@@ -451,12 +578,16 @@ impl Decision<'_> {
 
     fn remember(&mut self, lead: LeadId) {
         let submission = &self.person.normalised.submission;
-        self.known.earlier.entry(self.person.identity).or_default().push(EarlierSubmission {
-            identity: self.person.identity,
-            event: self.event.id,
-            received_at: self.event.received_at,
-            vendor_id: submission.vendor_id.clone(),
-            lead: Some(lead),
-        });
+        self.known
+            .earlier
+            .entry(self.person.identity)
+            .or_default()
+            .push(EarlierSubmission {
+                identity: self.person.identity,
+                event: self.event.id,
+                received_at: self.event.received_at,
+                vendor_id: submission.vendor_id.clone(),
+                lead: Some(lead),
+            });
     }
 }

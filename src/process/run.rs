@@ -44,7 +44,12 @@ pub enum Progress {
 impl Process {
     /// A loop over `store`.
     pub fn new(store: Arc<Store>, rules: Rules, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
-        Self { store, rules, clock, metrics }
+        Self {
+            store,
+            rules,
+            clock,
+            metrics,
+        }
     }
 
     /// Processes one batch of events: those that are to be replayed first, then new ones in order.
@@ -53,12 +58,19 @@ impl Process {
         let replayed = !replays.is_empty();
         let events = match replayed {
             true => replays,
-            false => self.store.events_after(self.store.floor().await?, MOST_EVENTS).await?,
+            false => {
+                self.store
+                    .events_after(self.store.floor().await?, MOST_EVENTS)
+                    .await?
+            }
         };
         let Some(last) = events.last().map(|event| event.id) else {
             return Ok(Progress::Idle);
         };
-        let prepared: Vec<Prepared> = events.into_iter().map(|event| self.prepare(event, replayed)).collect();
+        let prepared: Vec<Prepared> = events
+            .into_iter()
+            .map(|event| self.prepare(event, replayed))
+            .collect();
 
         let now = self.clock.now();
         let mut write = self.store.write().await?;
@@ -66,7 +78,14 @@ impl Process {
         let mut changes = Changes::default();
         let mut next_id = || self.store.take_ids(now, 1);
         for prepared in &prepared {
-            decide(prepared, &mut known, &self.rules, now, &mut next_id, &mut changes);
+            decide(
+                prepared,
+                &mut known,
+                &self.rules,
+                now,
+                &mut next_id,
+                &mut changes,
+            );
         }
         changes.leads = known.into_changed_leads();
         let first_id = self.store.take_ids(now, changes.ids_needed());
@@ -80,7 +99,11 @@ impl Process {
             self.store.outbox_changed.notify_one();
         }
         self.count(&changes);
-        debug!(events = prepared.len(), deliveries = changes.deliveries.len(), "processed");
+        debug!(
+            events = prepared.len(),
+            deliveries = changes.deliveries.len(),
+            "processed"
+        );
         Ok(Progress::Processed(prepared.len()))
     }
 
@@ -113,14 +136,24 @@ impl Process {
     }
 
     fn count(&self, changes: &Changes) {
-        let ended = changes.submissions.iter().filter_map(|row| Some((&row.source, row.outcome?)));
-        let mut counts: std::collections::HashMap<(&SourceName, End), u64> = std::collections::HashMap::new();
+        let ended = changes
+            .submissions
+            .iter()
+            .filter_map(|row| Some((&row.source, row.outcome?)));
+        let mut counts: std::collections::HashMap<(&SourceName, End), u64> =
+            std::collections::HashMap::new();
         for ended in ended {
             *counts.entry(ended).or_default() += 1;
         }
         for ((source, end), count) in counts {
-            let label = EndLabel { source: source.to_string(), end: end.name() };
-            self.metrics.submissions_ended.get_or_create(&label).inc_by(count);
+            let label = EndLabel {
+                source: source.to_string(),
+                end: end.name(),
+            };
+            self.metrics
+                .submissions_ended
+                .get_or_create(&label)
+                .inc_by(count);
         }
     }
 }
@@ -129,10 +162,17 @@ impl Process {
 async fn load(write: &mut Write, prepared: &[Prepared]) -> Result<Known, StoreError> {
     let keys: BTreeSet<_> = prepared.iter().flat_map(Prepared::keys).collect();
     let identities: BTreeSet<i64> = prepared.iter().flat_map(Prepared::identities).collect();
-    let keys = write.leads_by_keys(&keys.into_iter().collect::<Vec<_>>()).await?;
-    let earlier = write.earlier_submissions(&identities.into_iter().collect::<Vec<_>>()).await?;
-    let ids: BTreeSet<LeadId> =
-        keys.iter().map(|(_, lead)| *lead).chain(earlier.iter().filter_map(|row| row.lead)).collect();
+    let keys = write
+        .leads_by_keys(&keys.into_iter().collect::<Vec<_>>())
+        .await?;
+    let earlier = write
+        .earlier_submissions(&identities.into_iter().collect::<Vec<_>>())
+        .await?;
+    let ids: BTreeSet<LeadId> = keys
+        .iter()
+        .map(|(_, lead)| *lead)
+        .chain(earlier.iter().filter_map(|row| row.lead))
+        .collect();
     let leads = write.leads(ids).await?;
     Ok(Known::new(leads, keys, earlier))
 }

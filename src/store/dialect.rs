@@ -34,6 +34,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pages of write-ahead log before they are copied into the database file (4 KiB each).
 const CHECKPOINT_PAGES: &str = "2000";
 
+/// The writer's page cache, in negative KiB as SQLite has it.
+const WRITER_CACHE: &str = "-8192";
+
 /// Splits `sqlite:<file>` and resolves a relative file against `directory`.
 pub(super) fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {
     let name = url
@@ -51,12 +54,12 @@ pub(super) fn inbox_file(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("temp_store", "memory")
@@ -66,7 +69,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 /// The connection that ingest appends by.
 pub(super) async fn connect_inbox(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
-    options(&inbox_file(path))
+    options(&inbox_file(path), SqliteSynchronous::Full)
         .thread_name(|_| "store-inbox".to_owned())
         .connect()
         .await
@@ -100,26 +103,34 @@ async fn pool(
         .await
 }
 
-/// The one connection that writes everything but the inbox.
+/// The one connection that writes everything but the inbox. Its commits are atomic at once, and
+/// survive the end of the process; they survive a loss of power once `sync` has returned.
 pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    pool(
-        options(path).thread_name(|_| "store-main".to_owned()),
-        path,
-        1,
-    )
-    .await
+    let options = options(path, SqliteSynchronous::Normal)
+        .pragma("cache_size", WRITER_CACHE)
+        .thread_name(|_| "store-main".to_owned());
+    pool(options, path, 1).await
 }
 
 /// Connections that only read, and wait for no writer.
 pub(super) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    pool(
-        options(path)
-            .thread_name(|n| format!("store-read-{n}"))
-            .pragma("query_only", "on"),
-        path,
-        2,
-    )
-    .await
+    let options = options(path, SqliteSynchronous::Normal)
+        .pragma("query_only", "on")
+        .thread_name(|n| format!("store-read-{n}"));
+    pool(options, path, 2).await
+}
+
+/// Makes all commits so far survive a loss of power: SQLite has written them to the write-ahead
+/// log, and only its sync is outstanding (`synchronous = NORMAL`, sqlite.org/pragma.html).
+pub(super) async fn sync(path: &Path) -> std::io::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match tokio::fs::File::open(&log).await {
+        Ok(log) => log.sync_data().await,
+        // No log, nothing outstanding.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The values of many rows for one statement.
@@ -201,17 +212,18 @@ pub(super) async fn insert_at_once<R>(
     before: &'static str,
     columns: usize,
     after: &'static str,
-    rows: &[R],
-    bind: impl Fn(&mut Rows, &R) -> Result<(), sqlx::Error>,
+    rows: impl Iterator<Item = R>,
+    bind: impl Fn(&mut Rows, R) -> Result<(), sqlx::Error>,
 ) -> Result<(), sqlx::Error> {
-    let count = rows.len().next_power_of_two();
     let mut values = Rows::default();
-    values.arguments.reserve(rows.len() * columns, 0);
+    values.arguments.reserve(rows.size_hint().0 * columns, 0);
+    let mut count: usize = 0;
     for row in rows {
         bind(&mut values, row)?;
+        count += 1;
     }
     // Values that are not bound are NULL.
-    let text = statement(before, columns, count, after);
+    let text = statement(before, columns, count.next_power_of_two(), after);
     sqlx::query_with(AssertSqlSafe(text), values.arguments)
         .execute(connection)
         .await?;
@@ -228,4 +240,3 @@ pub(super) fn id_list(ids: impl IntoIterator<Item = i64>) -> String {
     text.push(']');
     text
 }
-

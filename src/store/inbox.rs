@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use sqlx::sqlite::SqliteConnection;
 
@@ -29,7 +31,7 @@ impl InboxWriter {
     pub(super) async fn open(path: &std::path::Path) -> Result<Self, StoreError> {
         let mut connection = dialect::connect_inbox(path).await?;
         sqlx::migrate!("src/store/migrations/sqlite/inbox")
-            .run(&mut connection)
+            .run_direct(None, &mut connection, false)
             .await?;
         let highest: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM event")
             .fetch_one(&mut connection)
@@ -45,30 +47,51 @@ impl InboxWriter {
         self.highest
     }
 
-    /// Appends `events`, whose ids are `first`, `first` + 1, …, in one transaction. When this
+    /// Appends `rows`, whose ids are `first`, `first` + 1, …, in one transaction. When this
     /// returns they are on disk.
-    pub async fn append(&mut self, first: EventId, events: &[NewEvent]) -> Result<(), StoreError> {
-        let rows: Vec<(i64, &NewEvent)> = (first.0..).zip(events).collect();
+    pub async fn append(&mut self, first: EventId, rows: Vec<InboxRow>) -> Result<(), StoreError> {
+        let rows = (first.0..).zip(rows);
         dialect::insert_at_once(
             &mut self.connection,
             APPEND,
             6,
             APPENDED,
-            &rows,
-            |values, (id, event)| {
-                values.push(*id)?;
-                values.push(&*event.source)?;
-                values.push(event.received_at.0)?;
-                values.push(&*event.content_type)?;
-                values.push(
-                    serde_json::to_string(&event.meta)
-                        .map_err(|error| sqlx::Error::Encode(error.into()))?,
-                )?;
-                values.push(&*event.body)
+            rows,
+            |values, (id, row)| {
+                values.push(id)?;
+                values.push(row.source)?;
+                values.push(row.received_at.0)?;
+                values.push(row.content_type)?;
+                values.push(row.meta)?;
+                values.push(row.body)
             },
         )
         .await?;
         Ok(())
+    }
+}
+
+/// An event as the inbox keeps it: made by whoever received it, so that the one writer has nothing
+/// left to do but write.
+#[derive(Debug)]
+pub struct InboxRow {
+    source: Arc<str>,
+    received_at: Millis,
+    content_type: String,
+    meta: String,
+    body: Vec<u8>,
+}
+
+impl From<NewEvent> for InboxRow {
+    fn from(event: NewEvent) -> Self {
+        Self {
+            source: event.source.into(),
+            received_at: event.received_at,
+            content_type: event.content_type,
+            // Strings and lists of strings are always JSON.
+            meta: serde_json::to_string(&event.meta).unwrap_or_default(),
+            body: event.body.into(),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The one door to the database.
 //!
-//! Two SQLite files, both in WAL mode with `synchronous=FULL`: the inbox, which only ingest
-//! appends to, and everything else. So an acknowledgement never waits for another loop's
-//! transaction, and no transaction spans both: the inbox is immutable, and what became of its
-//! events stands with the leads.
+//! Two SQLite files in WAL mode: the inbox, which only ingest appends to, and everything else. So
+//! an acknowledgement never waits for another loop's transaction, and no transaction spans both:
+//! the inbox is immutable, and what became of its events stands with the leads.
 //!
-//! Promises: what a method has returned from is on disk; a transaction that was not committed left
-//! no trace. Never sees HTTP, vendors or rules.
+//! Promises: an event that was appended survives a loss of power (`synchronous=FULL`). Any other
+//! commit survives the end of the process at once, and a loss of power once `Store::sync` has
+//! returned; what is lost then is decided again from the inbox. A transaction that was not
+//! committed left no trace. Never sees HTTP, vendors or rules.
 
 mod audit;
 mod dead_letters;
@@ -29,7 +30,7 @@ use crate::model::{EventId, LeadId, Millis};
 
 pub use audit::AuditLine;
 pub use dead_letters::OpenDeadLetter;
-pub use inbox::InboxWriter;
+pub use inbox::{InboxRow, InboxWriter};
 pub use leads::{Changes, EarlierSubmission, KnownLead, StoredSubmission, Touch};
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
 pub use timeline::{TimelineEntry, TimelineLine};
@@ -119,7 +120,7 @@ impl Store {
         drop(InboxWriter::open(&path).await?);
         let writer = dialect::connect_writer(&path).await?;
         sqlx::migrate!("src/store/migrations/sqlite/main")
-            .run(&writer)
+            .run_direct(None, &mut *writer.acquire().await?, false)
             .await?;
         let readers = dialect::connect_readers(&path).await?;
 
@@ -160,6 +161,17 @@ impl Store {
     /// Starts a write transaction, as soon as no other is open.
     pub async fn write(&self) -> Result<Write, StoreError> {
         Ok(Write(self.writer.begin_with(dialect::BEGIN_WRITE).await?))
+    }
+
+    /// Makes all that was committed survive a loss of power. To be called before anything is sent:
+    /// a lead whose external id was lost would be made a second time.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        dialect::sync(&self.path)
+            .await
+            .map_err(|source| StoreError::File {
+                path: self.path.clone(),
+                source,
+            })
     }
 
     /// The first of `count` fresh ids in a row, for anything but events.
@@ -204,7 +216,7 @@ impl Store {
 }
 
 impl Write {
-    /// Makes it so.
+    /// Makes it so: see `Store::sync` for when it survives a loss of power.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.0.commit().await?)
     }

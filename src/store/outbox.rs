@@ -93,43 +93,33 @@ pub(super) async fn insert(
     connection: &mut SqliteConnection,
     deliveries: &[Delivery],
 ) -> Result<(), StoreError> {
-    dialect::insert(connection, INSERT, 10, "", deliveries, |values, delivery| {
-        values.push(delivery.id.0)?;
-        values.push(delivery.lead.0)?;
-        values.push(delivery.destination.name())?;
-        values.push(
-            serde_json::to_string(&delivery.fields)
-                .map_err(|error| sqlx::Error::Encode(error.into()))?,
-        )?;
-        values.push("pending")?;
-        values.push(i64::from(delivery.attempts))?;
-        values.push(delivery.unsure)?;
-        values.push(delivery.created_at.0)?;
-        values.push(delivery.submitted_at.0)?;
-        values.push(delivery.created_at.0)
-    })
+    dialect::insert(
+        connection,
+        INSERT,
+        10,
+        "",
+        deliveries,
+        |values, delivery| {
+            values.push(delivery.id.0)?;
+            values.push(delivery.lead.0)?;
+            values.push(delivery.destination.name())?;
+            values.push(
+                serde_json::to_string(&delivery.fields)
+                    .map_err(|error| sqlx::Error::Encode(error.into()))?,
+            )?;
+            values.push("pending")?;
+            values.push(i64::from(delivery.attempts))?;
+            values.push(delivery.unsure)?;
+            values.push(delivery.created_at.0)?;
+            values.push(delivery.submitted_at.0)?;
+            values.push(delivery.created_at.0)
+        },
+    )
     .await?;
     Ok(())
 }
 
 impl Store {
-    /// How much waits to be sent, counted up to `limit`.
-    pub async fn backlog(&self, now: Millis, limit: usize) -> Result<Backlog, StoreError> {
-        let times: Vec<i64> = sqlx::query_scalar(
-            "SELECT next_at FROM delivery WHERE state = 'pending' ORDER BY next_at LIMIT $1",
-        )
-        .bind(limit as i64)
-        .fetch_all(&self.readers)
-        .await?;
-        let due = times.partition_point(|time| *time <= now.0);
-        Ok(Backlog {
-            due,
-            oldest: times[..due].first().copied().map(Millis),
-            newest: times[..due].last().copied().map(Millis),
-            next: times.get(due).copied().map(Millis),
-        })
-    }
-
     /// Deliveries that are not at their end, and when the oldest of them was decided.
     pub async fn outbox_size(&self) -> Result<(u64, Option<Millis>), StoreError> {
         let (count, oldest): (i64, Option<i64>) = sqlx::query_as(
@@ -162,6 +152,23 @@ const CLAIM: &str = concat!(
 );
 
 impl Write {
+    /// How much waits to be sent, counted up to `limit`.
+    pub async fn backlog(&mut self, now: Millis, limit: usize) -> Result<Backlog, StoreError> {
+        let times: Vec<i64> = sqlx::query_scalar(
+            "SELECT next_at FROM delivery WHERE state = 'pending' ORDER BY next_at LIMIT $1",
+        )
+        .bind(limit as i64)
+        .fetch_all(self.connection())
+        .await?;
+        let due = times.partition_point(|time| *time <= now.0);
+        Ok(Backlog {
+            due,
+            oldest: times[..due].first().copied().map(Millis),
+            newest: times[..due].last().copied().map(Millis),
+            next: times.get(due).copied().map(Millis),
+        })
+    }
+
     /// Gives back what a process that has ended was sending. Its answers may have been lost.
     pub async fn release_claims(&mut self) -> Result<u64, StoreError> {
         Ok(sqlx::query(

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::{Mapping, write};
 use crate::config::OnInvalid;
 use crate::model::{Millis, Note};
-use crate::salesforce::{ApiError, CallError, Class, Client, Explanation, Map, RowResult, WriteHeaders};
+use crate::salesforce::{
+    ApiError, CallError, Class, Client, Explanation, Map, RowResult, WriteHeaders,
+};
 
 const LEAD: &str = "Lead";
 
@@ -70,7 +72,12 @@ struct Row {
 
 /// Sends `leads`, at most 200, each with another external id. Results are in their order.
 /// `request_id` goes with the calls into Salesforce's logs.
-pub async fn send(client: &Client, mapping: &Mapping, leads: &[Outgoing], request_id: &str) -> Vec<Sent> {
+pub async fn send(
+    client: &Client,
+    mapping: &Mapping,
+    leads: &[Outgoing],
+    request_id: &str,
+) -> Vec<Sent> {
     let mut sent: Vec<Option<Sent>> = leads.iter().map(|_| None).collect();
     match look(client, leads).await {
         Ok(held) => {
@@ -88,7 +95,9 @@ pub async fn send(client: &Client, mapping: &Mapping, leads: &[Outgoing], reques
             }
         }
     }
-    sent.into_iter().map(|sent| sent.unwrap_or_else(unanswered)).collect()
+    sent.into_iter()
+        .map(|sent| sent.unwrap_or_else(unanswered))
+        .collect()
 }
 
 /// Every lead gets an answer by construction; a lead that had none is sent again, after a look.
@@ -106,7 +115,10 @@ fn unanswered() -> Sent {
 }
 
 /// What Salesforce holds of the leads that may be there already, by index.
-async fn look(client: &Client, leads: &[Outgoing]) -> Result<HashMap<usize, Option<Map>>, CallError> {
+async fn look(
+    client: &Client,
+    leads: &[Outgoing],
+) -> Result<HashMap<usize, Option<Map>>, CallError> {
     let key = client.config().external_id_field.as_str();
     let mut fields: BTreeSet<&str> = BTreeSet::from(["Id", key, write::LAST_MODIFIED]);
     let mut by_id: Vec<(usize, &str)> = Vec::new();
@@ -130,9 +142,13 @@ async fn look(client: &Client, leads: &[Outgoing]) -> Result<HashMap<usize, Opti
     }
     if !by_key.is_empty() {
         let keys: Vec<&str> = by_key.keys().copied().collect();
-        for record in client.find_by_external_ids(LEAD, key, &keys, &fields).await? {
+        for record in client
+            .find_by_external_ids(LEAD, key, &keys, &fields)
+            .await?
+        {
             // Salesforce compares external ids without regard to case.
-            let found = text(&record, key).and_then(|found| by_key.get(found.to_ascii_uppercase().as_str()));
+            let found = text(&record, key)
+                .and_then(|found| by_key.get(found.to_ascii_uppercase().as_str()));
             if let Some(index) = found {
                 held.insert(*index, Some(record));
             }
@@ -157,7 +173,10 @@ fn rows(
     let mut rows = Vec::with_capacity(leads.len());
     for (index, lead) in leads.iter().enumerate() {
         let record = match held.get(&index) {
-            Some(Some(record)) if text(record, key).is_some_and(|held| held.eq_ignore_ascii_case(&lead.external_id)) => {
+            Some(Some(record))
+                if text(record, key)
+                    .is_some_and(|held| held.eq_ignore_ascii_case(&lead.external_id)) =>
+            {
                 Some(record)
             }
             Some(Some(_)) => {
@@ -178,13 +197,22 @@ fn rows(
             continue;
         }
         values.insert(key.to_owned(), json!(lead.external_id));
-        rows.push(Row { index, values, update: record.is_some(), notes: Vec::new() });
+        rows.push(Row {
+            index,
+            values,
+            update: record.is_some(),
+            notes: Vec::new(),
+        });
     }
     rows
 }
 
 fn failed(why: Explanation) -> Sent {
-    Sent::Failed { why, unsure: false, counts: true }
+    Sent::Failed {
+        why,
+        unsure: false,
+        counts: true,
+    }
 }
 
 fn record_gone() -> Explanation {
@@ -202,7 +230,9 @@ fn external_id_changed(key: &str) -> Explanation {
     Explanation {
         class: Class::Resolve,
         code: "salesforce.external_id_changed".to_owned(),
-        message: format!("the record no longer holds our key in {key}, so a write would make a second one"),
+        message: format!(
+            "the record no longer holds our key in {key}, so a write would make a second one"
+        ),
         hint: format!("set {key} of that record back (the timeline has it) and replay"),
     }
 }
@@ -218,8 +248,10 @@ async fn write_rows(
 ) {
     // Headers hold for a whole call, and the assignment rule must never run on an update.
     let assigns = client.config().assignment_rule == crate::config::AssignmentRule::OnCreate;
-    let (updates, creates): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| assigns && row.update);
-    let mut waiting: Vec<(Vec<Row>, usize, bool)> = vec![(updates, 0, false), (creates, 0, assigns)];
+    let (updates, creates): (Vec<Row>, Vec<Row>) =
+        rows.into_iter().partition(|row| assigns && row.update);
+    let mut waiting: Vec<(Vec<Row>, usize, bool)> =
+        vec![(updates, 0, false), (creates, 0, assigns)];
     while let Some((mut rows, round, auto_assign)) = waiting.pop() {
         if rows.is_empty() {
             continue;
@@ -230,7 +262,10 @@ async fn write_rows(
             request_id: Some(request_id.to_owned()),
         };
         let key = &client.config().external_id_field;
-        let values: Vec<Map> = rows.iter_mut().map(|row| std::mem::take(&mut row.values)).collect();
+        let values: Vec<Map> = rows
+            .iter_mut()
+            .map(|row| std::mem::take(&mut row.values))
+            .collect();
         let result = client.upsert_collection(LEAD, key, &values, &headers).await;
         for (row, values) in rows.iter_mut().zip(values) {
             row.values = values;
@@ -242,7 +277,10 @@ async fn write_rows(
                     again.extend(settle_row(mapping, key, row, result, round, sent));
                 }
             }
-            Err(CallError::Refused { status: 400, errors }) if rows.len() > 1 => {
+            Err(CallError::Refused {
+                status: 400,
+                errors,
+            }) if rows.len() > 1 => {
                 let (mut hit, rest): (Vec<Row>, Vec<Row>) =
                     rows.into_iter().partition(|row| is_meant(row, &errors));
                 if hit.is_empty() {
@@ -254,13 +292,30 @@ async fn write_rows(
                 } else {
                     waiting.push((rest, round, auto_assign));
                     for row in hit.drain(..) {
-                        again.extend(settle_row(mapping, key, row, RowResult::Refused(errors.clone()), round, sent));
+                        again.extend(settle_row(
+                            mapping,
+                            key,
+                            row,
+                            RowResult::Refused(errors.clone()),
+                            round,
+                            sent,
+                        ));
                     }
                 }
             }
-            Err(CallError::Refused { status: 400, errors }) => {
+            Err(CallError::Refused {
+                status: 400,
+                errors,
+            }) => {
                 for row in rows {
-                    again.extend(settle_row(mapping, key, row, RowResult::Refused(errors.clone()), round, sent));
+                    again.extend(settle_row(
+                        mapping,
+                        key,
+                        row,
+                        RowResult::Refused(errors.clone()),
+                        round,
+                        sent,
+                    ));
                 }
             }
             Err(error) => {
@@ -279,12 +334,18 @@ async fn write_rows(
 
 /// Whether an error of the whole call names a field that this row sends.
 fn is_meant(row: &Row, errors: &[ApiError]) -> bool {
-    errors.iter().flat_map(fields_meant).any(|field| sends(row, field).is_some())
+    errors
+        .iter()
+        .flat_map(fields_meant)
+        .any(|field| sends(row, field).is_some())
 }
 
 /// The API name, as it was sent, of `field` in any case.
 fn sends<'a>(row: &'a Row, field: &str) -> Option<&'a str> {
-    row.values.keys().map(String::as_str).find(|name| name.eq_ignore_ascii_case(field))
+    row.values
+        .keys()
+        .map(String::as_str)
+        .find(|name| name.eq_ignore_ascii_case(field))
 }
 
 /// The fields that an error means: those it lists, else the one in "No such column 'X' on …".
@@ -311,9 +372,18 @@ fn settle_row(
 ) -> Option<Row> {
     match result {
         RowResult::Saved(saved) => {
-            let fields = row.values.keys().filter(|name| *name != key).cloned().collect();
-            sent[row.index] =
-                Some(Sent::Saved { id: saved.id, created: saved.created, fields, notes: row.notes });
+            let fields = row
+                .values
+                .keys()
+                .filter(|name| *name != key)
+                .cloned()
+                .collect();
+            sent[row.index] = Some(Sent::Saved {
+                id: saved.id,
+                created: saved.created,
+                fields,
+                notes: row.notes,
+            });
             None
         }
         RowResult::Refused(errors) => {
@@ -323,11 +393,17 @@ fn settle_row(
             let mut why = Explanation::of(200, &errors);
             // Another has just made the record, or the one that we could not find has our key: the
             // next try looks first.
-            let ours = errors.iter().any(|error| error.code == "DUPLICATE_VALUE" && error.message.contains(key));
+            let ours = errors
+                .iter()
+                .any(|error| error.code == "DUPLICATE_VALUE" && error.message.contains(key));
             if ours {
                 why.class = Class::RetrySoon;
             }
-            sent[row.index] = Some(Sent::Failed { why, unsure: ours, counts: true });
+            sent[row.index] = Some(Sent::Failed {
+                why,
+                unsure: ours,
+                counts: true,
+            });
             None
         }
     }
@@ -337,7 +413,10 @@ fn settle_row(
 fn mend(mapping: &Mapping, key: &str, row: &mut Row, errors: &[ApiError]) -> bool {
     let mut mended = Vec::new();
     for error in errors {
-        if !matches!(error.class(200), Class::FixData | Class::FixConfig | Class::FixPermissions) {
+        if !matches!(
+            error.class(200),
+            Class::FixData | Class::FixConfig | Class::FixPermissions
+        ) {
             return false;
         }
         let fields = fields_meant(error);
@@ -345,20 +424,31 @@ fn mend(mapping: &Mapping, key: &str, row: &mut Row, errors: &[ApiError]) -> boo
             return false;
         }
         for field in fields {
-            let Some(name) = sends(row, field).filter(|name| *name != key).map(str::to_owned) else {
+            let Some(name) = sends(row, field)
+                .filter(|name| *name != key)
+                .map(str::to_owned)
+            else {
                 return false;
             };
-            let default = mapping.field(&name).and_then(super::MappedField::default_value);
+            let default = mapping
+                .field(&name)
+                .and_then(super::MappedField::default_value);
             let replacement = match mapping.on_invalid(&name) {
                 OnInvalid::Hold => return false,
                 OnInvalid::DropField => None,
-                OnInvalid::Default => default.filter(|default| row.values.get(&name) != Some(default)),
+                OnInvalid::Default => {
+                    default.filter(|default| row.values.get(&name) != Some(default))
+                }
             };
             mended.push((name, replacement, error.code.clone()));
         }
     }
     for (name, replacement, code) in mended {
-        let what = if replacement.is_some() { "replaced by the default" } else { "left out" };
+        let what = if replacement.is_some() {
+            "replaced by the default"
+        } else {
+            "left out"
+        };
         row.notes.push(Note {
             code: "salesforce.refused_value".to_owned(),
             field: name.clone(),

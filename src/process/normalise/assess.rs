@@ -61,15 +61,26 @@ mod tests {
             source: SourceName::new("demo"),
             at: Millis(0),
             vendor_id: None,
-            fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            fields: fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             attribution: std::collections::BTreeMap::new(),
             keys: Vec::new(),
             notes: Vec::new(),
         };
         let problem = assess(&submission).err();
-        assert_eq!(problem.as_ref().map(|problem| problem.code), expect, "{fields:?}");
+        assert_eq!(
+            problem.as_ref().map(|problem| problem.code),
+            expect,
+            "{fields:?}"
+        );
         if let Some(problem) = problem {
-            assert!(problem.hint.contains("leadstream replay 0000000000007"), "{}", problem.hint);
+            assert!(
+                problem.hint.contains("leadstream replay 0000000000007"),
+                "{}",
+                problem.hint
+            );
             for (_, value) in fields {
                 assert!(!format!("{problem:?}").contains(value), "{value} is shown");
             }
@@ -80,9 +91,18 @@ mod tests {
     fn a_lead_needs_a_way_to_be_reached() {
         check(&[("email", "anna@acme.example")], None);
         check(&[("phone", "030 901820")], None);
-        check(&[("mobile", "+491711234567"), ("email_as_typed", "anna(acme")], None);
-        check(&[("email_as_typed", "anna(acme")], Some("lead.invalid_email"));
-        check(&[("last_name", "Miller"), ("phone", "call me")], Some("lead.no_contact"));
+        check(
+            &[("mobile", "+491711234567"), ("email_as_typed", "anna(acme")],
+            None,
+        );
+        check(
+            &[("email_as_typed", "anna(acme")],
+            Some("lead.invalid_email"),
+        );
+        check(
+            &[("last_name", "Miller"), ("phone", "call me")],
+            Some("lead.no_contact"),
+        );
         check(&[], Some("lead.no_contact"));
     }
 }

@@ -38,15 +38,26 @@ mod tests {
             ("utm_medium", "  "),
             ("utm_campaign", "Spring & Summer"),
         ];
-        let raw = raw.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let raw = raw
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         let kept: Vec<(String, String)> = normalise(raw).into_iter().collect();
-        let expect = [("gclid", "Cj0KCQ_TeSt"), ("utm_campaign", "Spring & Summer")];
-        assert_eq!(kept, expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expect = [
+            ("gclid", "Cj0KCQ_TeSt"),
+            ("utm_campaign", "Spring & Summer"),
+        ];
+        assert_eq!(
+            kept,
+            expect.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
     }
 
     #[test]
     fn long_values_are_cut() {
-        let raw = [("gclid".to_owned(), "a".repeat(10_000))].into_iter().collect();
+        let raw = [("gclid".to_owned(), "a".repeat(10_000))]
+            .into_iter()
+            .collect();
         assert_eq!(normalise(raw)["gclid"].len(), MAX_CHARS);
     }
 }

@@ -6,14 +6,39 @@ const OPT_OUTS: [&str; 3] = ["email_opt_out", "fax_opt_out", "do_not_call"];
 
 /// What an unticked box, or a no, is sent as.
 const NO: &[&str] = &[
-    "0", "n", "f", "no", "off", "false", "nein", "non", "nee", "não", "nao", "нет", "nej", "nei", "nie", "ne", "ei", "hayır",
-    "unchecked", "unticked", "disabled", "declined", "denied", "いいえ", "否", "아니요",
+    "0",
+    "n",
+    "f",
+    "no",
+    "off",
+    "false",
+    "nein",
+    "non",
+    "nee",
+    "não",
+    "nao",
+    "нет",
+    "nej",
+    "nei",
+    "nie",
+    "ne",
+    "ei",
+    "hayır",
+    "unchecked",
+    "unticked",
+    "disabled",
+    "declined",
+    "denied",
+    "いいえ",
+    "否",
+    "아니요",
 ];
 
 /// What a ticked box, or a yes, is sent as.
 const YES: &[&str] = &[
-    "1", "y", "t", "yes", "on", "true", "ja", "j", "oui", "o", "sí", "si", "s", "sì", "sim", "tak", "да", "ano", "igen", "evet",
-    "checked", "ticked", "x", "accepted", "accept", "agree", "agreed", "granted", "はい", "是", "네",
+    "1", "y", "t", "yes", "on", "true", "ja", "j", "oui", "o", "sí", "si", "s", "sì", "sim", "tak",
+    "да", "ano", "igen", "evet", "checked", "ticked", "x", "accepted", "accept", "agree", "agreed",
+    "granted", "はい", "是", "네",
 ];
 
 /// Normalises `consent` and the opt-outs.
@@ -26,7 +51,11 @@ pub(super) fn normalise(draft: &mut Draft) {
             Some(Answer::Yes) => draft.set(field, "true"),
             Some(Answer::Other) => {
                 draft.set(field, "true");
-                draft.note("opt_out.assumed", field, "the answer is neither yes nor no; taken as an opt-out");
+                draft.note(
+                    "opt_out.assumed",
+                    field,
+                    "the answer is neither yes nor no; taken as an opt-out",
+                );
             }
             Some(Answer::No) | None => {}
         }
@@ -35,7 +64,14 @@ pub(super) fn normalise(draft: &mut Draft) {
         return;
     };
     let answer = read(&typed);
-    draft.set("consent", if answer == Answer::No { "false" } else { "true" });
+    draft.set(
+        "consent",
+        if answer == Answer::No {
+            "false"
+        } else {
+            "true"
+        },
+    );
     if answer == Answer::Other {
         draft.set("consent_as_typed", &typed);
     }
@@ -51,7 +87,11 @@ enum Answer {
 
 /// Several values of one name (a hidden `0` before the box's `1`): the last is the box's own.
 fn read(typed: &str) -> Answer {
-    let last = typed.rsplit(';').map(str::trim).find(|value| !value.is_empty()).unwrap_or_default();
+    let last = typed
+        .rsplit(';')
+        .map(str::trim)
+        .find(|value| !value.is_empty())
+        .unwrap_or_default();
     let word = last.trim_end_matches(['.', '!']).to_lowercase();
     if NO.contains(&word.as_str()) {
         Answer::No
@@ -75,7 +115,19 @@ mod tests {
 
     #[test]
     fn yes_and_no_are_read_in_many_languages() {
-        for typed in ["on", "1", "Yes", "TRUE", "ja", "oui", "sí", "да", "はい", "0;1", "I agree to the terms"] {
+        for typed in [
+            "on",
+            "1",
+            "Yes",
+            "TRUE",
+            "ja",
+            "oui",
+            "sí",
+            "да",
+            "はい",
+            "0;1",
+            "I agree to the terms",
+        ] {
             check("consent", typed, Some("true"));
             check("email_opt_out", typed, Some("true"));
         }

@@ -20,7 +20,10 @@ impl NormaliseContext {
     /// The context of a configured source.
     pub fn of(source: &SourceConfig) -> Self {
         Self {
-            default_country: source.default_country.as_deref().and_then(Country::from_code),
+            default_country: source
+                .default_country
+                .as_deref()
+                .and_then(Country::from_code),
             lead_source: source.lead_source.clone(),
             campaign: source.campaign.clone(),
             values: source
@@ -62,7 +65,10 @@ fn find<'a>(values: &'a BTreeMap<String, String>, sent: &str) -> Option<&'a str>
         .get(sent)
         .or_else(|| {
             let lower = sent.to_lowercase();
-            values.iter().find(|(key, _)| key.to_lowercase() == lower).map(|(_, value)| value)
+            values
+                .iter()
+                .find(|(key, _)| key.to_lowercase() == lower)
+                .map(|(_, value)| value)
         })
         .map(String::as_str)
 }
@@ -76,7 +82,9 @@ mod tests {
         let values = [("a", "Starter"), ("b", "Pro"), ("A", "Advanced")]
             .map(|(sent, value)| (sent.to_owned(), value.to_owned()));
         let context = NormaliseContext {
-            values: [("plan".to_owned(), values.into_iter().collect())].into_iter().collect(),
+            values: [("plan".to_owned(), values.into_iter().collect())]
+                .into_iter()
+                .collect(),
             ..NormaliseContext::default()
         };
         for (field, sent, expect) in [
@@ -88,7 +96,11 @@ mod tests {
             ("plan", "c;d", None),
             ("other", "a", None),
         ] {
-            assert_eq!(context.replace(field, sent).as_deref(), expect, "{field} {sent}");
+            assert_eq!(
+                context.replace(field, sent).as_deref(),
+                expect,
+                "{field} {sent}"
+            );
         }
     }
 }

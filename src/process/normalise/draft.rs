@@ -38,7 +38,11 @@ impl Draft {
 
     /// Notes what was done to a field, in words that hold no value of it. Once for each code.
     pub fn note(&mut self, code: &str, field: &str, message: &str) {
-        if self.notes.iter().any(|note| note.code == code && note.field == field) {
+        if self
+            .notes
+            .iter()
+            .any(|note| note.code == code && note.field == field)
+        {
             return;
         }
         self.notes.push(Note {

@@ -28,23 +28,63 @@ const MAX_ADDRESS_BYTES: usize = 254;
 const MAX_LABEL_BYTES: usize = 63;
 
 const ROLES: &[&str] = &[
-    "abuse", "accounts", "admin", "billing", "buchhaltung", "compras", "contact", "contacto",
-    "einkauf", "enquiries", "hello", "help", "hr", "info", "invoice", "it", "jobs", "kontakt",
-    "legal", "mail", "marketing", "newsletter", "noreply", "office", "orders", "postmaster",
-    "press", "privacy", "reception", "sales", "sekretariat", "service", "shop", "support", "team",
-    "ventas", "vertrieb", "webmaster",
+    "abuse",
+    "accounts",
+    "admin",
+    "billing",
+    "buchhaltung",
+    "compras",
+    "contact",
+    "contacto",
+    "einkauf",
+    "enquiries",
+    "hello",
+    "help",
+    "hr",
+    "info",
+    "invoice",
+    "it",
+    "jobs",
+    "kontakt",
+    "legal",
+    "mail",
+    "marketing",
+    "newsletter",
+    "noreply",
+    "office",
+    "orders",
+    "postmaster",
+    "press",
+    "privacy",
+    "reception",
+    "sales",
+    "sekretariat",
+    "service",
+    "shop",
+    "support",
+    "team",
+    "ventas",
+    "vertrieb",
+    "webmaster",
 ];
 
 /// Local parts of addresses that nobody has, where the domain's first label says the same or is
 /// about mail.
 const NOBODY: &[&str] = &[
-    "a", "aa", "aaa", "abc", "asdf", "email", "fake", "mail", "me", "na", "name", "no", "nobody", "none", "nope",
-    "null", "qwerty", "test", "user", "x", "xx", "xxx", "xyz",
+    "a", "aa", "aaa", "abc", "asdf", "email", "fake", "mail", "me", "na", "name", "no", "nobody",
+    "none", "nope", "null", "qwerty", "test", "user", "x", "xx", "xxx", "xyz",
 ];
 
 /// Local parts of addresses that nobody has, whatever the domain.
-const NOBODY_ANYWHERE: &[&str] =
-    &["donotemail", "keineemail", "no-email", "noemail", "nomail", "noone", "notprovided"];
+const NOBODY_ANYWHERE: &[&str] = &[
+    "donotemail",
+    "keineemail",
+    "no-email",
+    "noemail",
+    "nomail",
+    "noone",
+    "notprovided",
+];
 
 static DOMAINS: LazyLock<Domains> = LazyLock::new(|| {
     let mut domains = Domains {
@@ -69,12 +109,24 @@ struct Domains {
 /// Domains that are misspelt often enough to ask. Long ones: at one letter's distance from a short
 /// one there is always another real one.
 const FREQUENT: &[&str] = &[
-    "gmail.com", "googlemail.com", "hotmail.com", "outlook.com", "yahoo.com", "icloud.com",
-    "t-online.de", "freenet.de", "orange.fr", "wanadoo.fr", "libero.it", "protonmail.com",
+    "gmail.com",
+    "googlemail.com",
+    "hotmail.com",
+    "outlook.com",
+    "yahoo.com",
+    "icloud.com",
+    "t-online.de",
+    "freenet.de",
+    "orange.fr",
+    "wanadoo.fr",
+    "libero.it",
+    "protonmail.com",
 ];
 
 /// Misspellings of `com` that are no top-level domain.
-const MISSPELT_COM: &[&str] = &["cmo", "con", "ocm", "comm", "cim", "vom", "xom", "coom", "clm"];
+const MISSPELT_COM: &[&str] = &[
+    "cmo", "con", "ocm", "comm", "cim", "vom", "xom", "coom", "clm",
+];
 
 /// The address in `text`, normalised; `None` if there is none.
 ///
@@ -88,7 +140,12 @@ pub fn parse(text: &str) -> Option<String> {
 /// Whether `text` holds more than one address.
 fn holds_several(text: &str) -> bool {
     text.matches('@').count() > 1
-        && text.split([';', ',', ' ', '/', '|']).filter(|part| part.contains('@')).filter_map(parse).nth(1).is_some()
+        && text
+            .split([';', ',', ' ', '/', '|'])
+            .filter(|part| part.contains('@'))
+            .filter_map(parse)
+            .nth(1)
+            .is_some()
 }
 
 /// What the normalised `address` says about the mailbox behind it.
@@ -119,7 +176,9 @@ pub(super) fn is_placeholder(address: &str) -> bool {
     let site = domain.split('.').next().unwrap_or(domain);
     NOBODY_ANYWHERE.contains(&local)
         || (NOBODY.contains(&local)
-            && (site == local || NOBODY.contains(&site) || matches!(site, "email" | "mail" | "noemail")))
+            && (site == local
+                || NOBODY.contains(&site)
+                || matches!(site, "email" | "mail" | "noemail")))
 }
 
 /// Normalises `email`. An address that cannot be read leaves the field: it stays beside it as
@@ -147,7 +206,11 @@ pub(super) fn normalise(draft: &mut Draft) {
         return;
     }
     if holds_several(&typed) {
-        draft.note("email.several", "email", "several e-mail addresses were given; the first is used");
+        draft.note(
+            "email.several",
+            "email",
+            "several e-mail addresses were given; the first is used",
+        );
     }
     note_flags(draft, &flags(&address));
     if !address.is_ascii() {
@@ -169,10 +232,15 @@ fn note_flags(draft: &mut Draft, flags: &Flags) {
         );
     }
     if flags.disposable {
-        draft.note("email.disposable", "email", "e-mail is a throw-away mailbox");
+        draft.note(
+            "email.disposable",
+            "email",
+            "e-mail is a throw-away mailbox",
+        );
     }
     if let Some(domain) = &flags.suggestion {
-        let message = format!("the domain of the e-mail looks like a misspelling of {domain}; not changed");
+        let message =
+            format!("the domain of the e-mail looks like a misspelling of {domain}; not changed");
         draft.note("email.typo", "email", &message);
     }
 }
@@ -182,7 +250,11 @@ fn plain_width(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.nfkc().filter(|c| !matches!(c, '\u{200C}' | '\u{200D}')).collect())
+    Cow::Owned(
+        text.nfkc()
+            .filter(|c| !matches!(c, '\u{200C}' | '\u{200D}'))
+            .collect(),
+    )
 }
 
 fn parse_plain(text: &str) -> Option<String> {
@@ -211,14 +283,19 @@ fn parse_words(text: &str) -> Option<String> {
 
 fn parse_word(word: &str) -> Option<String> {
     let word = word.trim_matches(|c: char| {
-        matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '(' | ')' | '[' | ']' | '.' | ':' | '!')
+        matches!(
+            c,
+            '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '(' | ')' | '[' | ']' | '.' | ':' | '!'
+        )
     });
     let word = strip_mailto(word);
     if let Some(address) = parse_address(word) {
         return Some(address);
     }
     // Two addresses with a slash between; a slash alone is legal before the @.
-    word.split('/').filter(|part| part.contains('@') && part.len() < word.len()).find_map(parse_address)
+    word.split('/')
+        .filter(|part| part.contains('@') && part.len() < word.len())
+        .find_map(parse_address)
 }
 
 fn strip_mailto(word: &str) -> &str {
@@ -235,8 +312,14 @@ fn strip_mailto(word: &str) -> &str {
 /// `anna [at] acme [dot] example` with its signs.
 fn spelled_out(text: &str) -> Option<String> {
     const SIGNS: &[(&str, &str)] = &[
-        ("[at]", "@"), ("(at)", "@"), ("{at}", "@"), (" at ", "@"), ("[dot]", "."), ("(dot)", "."),
-        ("[punkt]", "."), (" dot ", "."),
+        ("[at]", "@"),
+        ("(at)", "@"),
+        ("{at}", "@"),
+        (" at ", "@"),
+        ("[dot]", "."),
+        ("(dot)", "."),
+        ("[punkt]", "."),
+        (" dot ", "."),
     ];
     if text.contains('@') {
         return None;
@@ -294,7 +377,9 @@ fn normalise_domain(domain: &str) -> Option<String> {
     for label in ascii.split('.') {
         let bytes = label.as_bytes();
         let fits = (1..=MAX_LABEL_BYTES).contains(&bytes.len())
-            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-');
         if !fits {
@@ -303,7 +388,8 @@ fn normalise_domain(domain: &str) -> Option<String> {
         labels += 1;
     }
     let last = ascii.rsplit('.').next()?;
-    (labels >= 2 && last.len() >= 2 && !last.bytes().any(|b| b.is_ascii_digit()) || last.starts_with("xn--") && labels >= 2)
+    (labels >= 2 && last.len() >= 2 && !last.bytes().any(|b| b.is_ascii_digit())
+        || last.starts_with("xn--") && labels >= 2)
         .then_some(ascii)
 }
 
@@ -361,10 +447,24 @@ mod tests {
     #[test]
     fn what_cannot_be_an_address_is_none() {
         for text in [
-            "", "anna", "anna@", "@acme.example", "anna@localhost", "anna@192.168.0.1",
-            "anna@[192.168.0.1]", "anna..m@acme.example", ".anna@acme.example.", "anna@acme..example",
-            "anna@-acme.example", "anna@acme.e", "an na", "anna@ac me", "a@b@c.example,",
-            "look at me", "anna@acme.c0m", "anna@exa_mple.com",
+            "",
+            "anna",
+            "anna@",
+            "@acme.example",
+            "anna@localhost",
+            "anna@192.168.0.1",
+            "anna@[192.168.0.1]",
+            "anna..m@acme.example",
+            ".anna@acme.example.",
+            "anna@acme..example",
+            "anna@-acme.example",
+            "anna@acme.e",
+            "an na",
+            "anna@ac me",
+            "a@b@c.example,",
+            "look at me",
+            "anna@acme.c0m",
+            "anna@exa_mple.com",
         ] {
             if text == ".anna@acme.example." {
                 check(text, Some("anna@acme.example"));
@@ -406,19 +506,33 @@ mod tests {
             ("ymail.com", None),
             ("acme.example", None),
         ] {
-            assert_eq!(flags(&format!("a@{domain}")).suggestion.as_deref(), expect, "{domain}");
+            assert_eq!(
+                flags(&format!("a@{domain}")).suggestion.as_deref(),
+                expect,
+                "{domain}"
+            );
         }
     }
 
     #[test]
     fn made_up_addresses_are_placeholders() {
         for address in [
-            "test@test.com", "no@email.com", "noemail@acme.example", "a@a.com", "none@none.com",
-            "asdf@asdf.com", "test@test.de",
+            "test@test.com",
+            "no@email.com",
+            "noemail@acme.example",
+            "a@a.com",
+            "none@none.com",
+            "asdf@asdf.com",
+            "test@test.de",
         ] {
             assert!(is_placeholder(address), "{address}");
         }
-        for address in ["test@acme.example", "anna@test.com", "no@acme.example", "a@b.co"] {
+        for address in [
+            "test@acme.example",
+            "anna@test.com",
+            "no@acme.example",
+            "a@b.co",
+        ] {
             assert!(!is_placeholder(address), "{address}");
         }
     }

@@ -10,8 +10,8 @@ const LATIN_1: [&str; 96] = [
     "Ocirc", "Otilde", "Ouml", "times", "Oslash", "Ugrave", "Uacute", "Ucirc", "Uuml", "Yacute",
     "THORN", "szlig", "agrave", "aacute", "acirc", "atilde", "auml", "aring", "aelig", "ccedil",
     "egrave", "eacute", "ecirc", "euml", "igrave", "iacute", "icirc", "iuml", "eth", "ntilde",
-    "ograve", "oacute", "ocirc", "otilde", "ouml", "divide", "oslash", "ugrave", "uacute",
-    "ucirc", "uuml", "yacute", "thorn", "yuml",
+    "ograve", "oacute", "ocirc", "otilde", "ouml", "divide", "oslash", "ugrave", "uacute", "ucirc",
+    "uuml", "yacute", "thorn", "yuml",
 ];
 
 /// The others that are met in names, companies and messages.
@@ -68,7 +68,10 @@ pub(super) fn decode(text: &str) -> Option<String> {
 }
 
 fn split_reference(tail: &str) -> Option<(char, &str)> {
-    let end = tail.bytes().take(MAX_NAME_BYTES + 1).position(|b| b == b';')?;
+    let end = tail
+        .bytes()
+        .take(MAX_NAME_BYTES + 1)
+        .position(|b| b == b';')?;
     Some((character(&tail[..end])?, &tail[end + 1..]))
 }
 

@@ -5,9 +5,9 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Particles that a family name may be given with or without.
 const PARTICLES: &[&str] = &[
-    "af", "al", "av", "aw", "ben", "bin", "bint", "d", "da", "das", "de", "del", "dela", "della", "den",
-    "der", "di", "do", "dos", "du", "e", "el", "ibn", "la", "las", "le", "los", "of", "te", "ten", "ter",
-    "van", "vom", "von", "y", "zu", "zum", "zur",
+    "af", "al", "av", "aw", "ben", "bin", "bint", "d", "da", "das", "de", "del", "dela", "della",
+    "den", "der", "di", "do", "dos", "du", "e", "el", "ibn", "la", "las", "le", "los", "of", "te",
+    "ten", "ter", "van", "vom", "von", "y", "zu", "zum", "zur",
 ];
 
 /// Marks of generation and degrees: no part of the name.
@@ -23,14 +23,19 @@ pub fn letters(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     if text.is_ascii() {
         folded.extend(
-            text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()),
+            text.chars()
+                .filter(char::is_ascii_alphanumeric)
+                .map(|c| c.to_ascii_lowercase()),
         );
         return folded;
     }
     for c in text.nfkc() {
         match deunicode_char(c) {
             Some(latin) => folded.extend(
-                latin.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()),
+                latin
+                    .chars()
+                    .filter(char::is_ascii_alphanumeric)
+                    .map(|c| c.to_ascii_lowercase()),
             ),
             None => folded.push(c),
         }
@@ -44,9 +49,11 @@ pub fn letters(text: &str) -> String {
 ///
 /// The fold also joins a few names that differ (`Bauer`, `Baur`), which no key is judged by alone.
 pub fn name_words(name: &str) -> impl Iterator<Item = String> {
-    name.split(|c: char| c.is_whitespace() || matches!(c, '-' | '‐' | '‑' | '–' | '·' | '・' | '.' | ','))
-        .map(|word| join_umlauts(&letters(word)))
-        .filter(|word| !word.is_empty())
+    name.split(|c: char| {
+        c.is_whitespace() || matches!(c, '-' | '‐' | '‑' | '–' | '·' | '・' | '.' | ',')
+    })
+    .map(|word| join_umlauts(&letters(word)))
+    .filter(|word| !word.is_empty())
 }
 
 /// A family name as one word: without particles, suffixes, spaces and punctuation, unless nothing
@@ -58,12 +65,18 @@ pub fn last_name(name: &str) -> String {
         .filter(|word| !PARTICLES.contains(&word.as_str()) && !SUFFIXES.contains(&word.as_str()))
         .map(String::as_str)
         .collect();
-    if kept.is_empty() { words.concat() } else { kept }
+    if kept.is_empty() {
+        words.concat()
+    } else {
+        kept
+    }
 }
 
 /// The mark of generation that a name carries (`jr`, `sr`, `ii`…), in one spelling.
 pub fn generation(name: &str) -> Option<&'static str> {
-    let last = name.rsplit(|c: char| c.is_whitespace() || c == ',').find(|word| !word.is_empty())?;
+    let last = name
+        .rsplit(|c: char| c.is_whitespace() || c == ',')
+        .find(|word| !word.is_empty())?;
     match letters(last).as_str() {
         "jr" | "jun" | "junior" | "ii" => Some("jr"),
         "sr" | "sen" | "senior" => Some("sr"),

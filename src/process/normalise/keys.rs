@@ -17,7 +17,10 @@ pub fn match_keys(fields: &BTreeMap<String, String>) -> Vec<MatchKey> {
             value: address.clone(),
         });
     }
-    let last_name = fields.get("last_name").map(|name| fold::last_name(name)).unwrap_or_default();
+    let last_name = fields
+        .get("last_name")
+        .map(|name| fold::last_name(name))
+        .unwrap_or_default();
     if last_name.is_empty() {
         return keys;
     }
@@ -40,18 +43,40 @@ mod tests {
     use super::*;
 
     fn check(fields: &[(&str, &str)], expect: &[&str]) {
-        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let keys: Vec<String> = match_keys(&fields).into_iter().map(|key| key.value).collect();
+        let fields = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let keys: Vec<String> = match_keys(&fields)
+            .into_iter()
+            .map(|key| key.value)
+            .collect();
         assert_eq!(keys, expect);
     }
 
     #[test]
     fn keys_are_email_and_each_number_with_the_last_name() {
         check(
-            &[("email", "anna@acme.example"), ("phone", "+4930901820"), ("mobile", "+491711234567"), ("last_name", "von Müller")],
-            &["anna@acme.example", "+4930901820|muller", "+491711234567|muller"],
+            &[
+                ("email", "anna@acme.example"),
+                ("phone", "+4930901820"),
+                ("mobile", "+491711234567"),
+                ("last_name", "von Müller"),
+            ],
+            &[
+                "anna@acme.example",
+                "+4930901820|muller",
+                "+491711234567|muller",
+            ],
         );
-        check(&[("phone", "+4930901820"), ("mobile", "+4930901820"), ("last_name", "Mueller")], &["+4930901820|muller"]);
+        check(
+            &[
+                ("phone", "+4930901820"),
+                ("mobile", "+4930901820"),
+                ("last_name", "Mueller"),
+            ],
+            &["+4930901820|muller"],
+        );
         check(&[("phone", "030 901820"), ("last_name", "Müller")], &[]);
         check(&[("phone", "+4930901820"), ("last_name", "…")], &[]);
         check(&[("phone", "+4930901820")], &[]);

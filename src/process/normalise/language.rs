@@ -4,15 +4,59 @@ use super::draft::Draft;
 
 /// Languages by the names that forms offer, lower case.
 const NAMES: &[(&str, &str)] = &[
-    ("english", "en"), ("englisch", "en"), ("anglais", "en"), ("german", "de"), ("deutsch", "de"), ("allemand", "de"),
-    ("french", "fr"), ("français", "fr"), ("francais", "fr"), ("französisch", "fr"), ("spanish", "es"), ("español", "es"),
-    ("espanol", "es"), ("spanisch", "es"), ("italian", "it"), ("italiano", "it"), ("italienisch", "it"),
-    ("dutch", "nl"), ("nederlands", "nl"), ("portuguese", "pt"), ("português", "pt"), ("polish", "pl"), ("polski", "pl"),
-    ("swedish", "sv"), ("svenska", "sv"), ("danish", "da"), ("dansk", "da"), ("norwegian", "nb"), ("norsk", "nb"),
-    ("finnish", "fi"), ("suomi", "fi"), ("czech", "cs"), ("čeština", "cs"), ("hungarian", "hu"), ("magyar", "hu"),
-    ("turkish", "tr"), ("türkçe", "tr"), ("russian", "ru"), ("русский", "ru"), ("ukrainian", "uk"), ("українська", "uk"),
-    ("japanese", "ja"), ("日本語", "ja"), ("chinese", "zh"), ("中文", "zh"), ("korean", "ko"), ("한국어", "ko"),
-    ("arabic", "ar"), ("العربية", "ar"), ("hebrew", "he"), ("עברית", "he"), ("greek", "el"), ("ελληνικά", "el"),
+    ("english", "en"),
+    ("englisch", "en"),
+    ("anglais", "en"),
+    ("german", "de"),
+    ("deutsch", "de"),
+    ("allemand", "de"),
+    ("french", "fr"),
+    ("français", "fr"),
+    ("francais", "fr"),
+    ("französisch", "fr"),
+    ("spanish", "es"),
+    ("español", "es"),
+    ("espanol", "es"),
+    ("spanisch", "es"),
+    ("italian", "it"),
+    ("italiano", "it"),
+    ("italienisch", "it"),
+    ("dutch", "nl"),
+    ("nederlands", "nl"),
+    ("portuguese", "pt"),
+    ("português", "pt"),
+    ("polish", "pl"),
+    ("polski", "pl"),
+    ("swedish", "sv"),
+    ("svenska", "sv"),
+    ("danish", "da"),
+    ("dansk", "da"),
+    ("norwegian", "nb"),
+    ("norsk", "nb"),
+    ("finnish", "fi"),
+    ("suomi", "fi"),
+    ("czech", "cs"),
+    ("čeština", "cs"),
+    ("hungarian", "hu"),
+    ("magyar", "hu"),
+    ("turkish", "tr"),
+    ("türkçe", "tr"),
+    ("russian", "ru"),
+    ("русский", "ru"),
+    ("ukrainian", "uk"),
+    ("українська", "uk"),
+    ("japanese", "ja"),
+    ("日本語", "ja"),
+    ("chinese", "zh"),
+    ("中文", "zh"),
+    ("korean", "ko"),
+    ("한국어", "ko"),
+    ("arabic", "ar"),
+    ("العربية", "ar"),
+    ("hebrew", "he"),
+    ("עברית", "he"),
+    ("greek", "el"),
+    ("ελληνικά", "el"),
 ];
 
 /// Normalises `language`: the form's own field, else the browser's first choice.
@@ -22,7 +66,11 @@ pub(super) fn normalise(draft: &mut Draft, accept_language: Option<&str>) {
             draft.set("language", &tag);
         } else {
             draft.set("language", &typed);
-            draft.note("language.unknown", "language", "language is no tag such as de or pt-BR; kept as typed");
+            draft.note(
+                "language.unknown",
+                "language",
+                "language is no tag such as de or pt-BR; kept as typed",
+            );
         }
     } else if let Some(tag) = accept_language.and_then(preferred) {
         draft.set("language", &tag);
@@ -101,8 +149,16 @@ mod tests {
         check(Some("de_at"), Some("fr"), Some("de-AT"));
         check(Some("Deutsch"), None, Some("de"));
         check(Some("zh-hant-tw"), None, Some("zh-Hant-TW"));
-        check(Some("Klingonese language"), Some("fr"), Some("Klingonese language"));
-        check(None, Some("fr-CH, fr;q=0.9, en;q=0.8, *;q=0.5"), Some("fr-CH"));
+        check(
+            Some("Klingonese language"),
+            Some("fr"),
+            Some("Klingonese language"),
+        );
+        check(
+            None,
+            Some("fr-CH, fr;q=0.9, en;q=0.8, *;q=0.5"),
+            Some("fr-CH"),
+        );
         check(None, Some("en;q=0.5, pt-br;q=0.9"), Some("pt-BR"));
         check(None, Some("*"), None);
         check(None, Some(""), None);

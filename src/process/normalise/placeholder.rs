@@ -2,11 +2,45 @@
 
 /// Words typed in place of an answer, as [`compact`] writes them.
 const WORDS: &[&str] = &[
-    "asdf", "asdfasdf", "asdfg", "asdfgh", "aucun", "aucune", "blank", "brak", "empty", "geen",
-    "keinangabe", "keine", "keineangabe", "keineangaben", "keiner", "na", "nessuno", "ninguna",
-    "ninguno", "none", "notapplicable", "notavailable", "notprovided", "null", "nil", "qwerty",
-    "qwertz", "sinespecificar", "tbd", "test", "testtest", "testuser", "undefined", "unknown", "x",
-    "xx", "xxx", "xxxx", "нет",
+    "asdf",
+    "asdfasdf",
+    "asdfg",
+    "asdfgh",
+    "aucun",
+    "aucune",
+    "blank",
+    "brak",
+    "empty",
+    "geen",
+    "keinangabe",
+    "keine",
+    "keineangabe",
+    "keineangaben",
+    "keiner",
+    "na",
+    "nessuno",
+    "ninguna",
+    "ninguno",
+    "none",
+    "notapplicable",
+    "notavailable",
+    "notprovided",
+    "null",
+    "nil",
+    "qwerty",
+    "qwertz",
+    "sinespecificar",
+    "tbd",
+    "test",
+    "testtest",
+    "testuser",
+    "undefined",
+    "unknown",
+    "x",
+    "xx",
+    "xxx",
+    "xxxx",
+    "нет",
 ];
 
 /// Placeholders that are people's surnames too: one alone proves nothing.
@@ -19,8 +53,7 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     if !text.chars().any(char::is_alphanumeric) {
         return true;
     }
-    text.len() <= LONGEST_WORD_BYTES && WORDS.contains(&compact(text).as_str())
-        || is_template(text)
+    text.len() <= LONGEST_WORD_BYTES && WORDS.contains(&compact(text).as_str()) || is_template(text)
 }
 
 /// Whether the value is a placeholder that people are called, too.
@@ -37,7 +70,9 @@ pub(super) fn is_template(text: &str) -> bool {
             .is_some_and(|name| !name.is_empty() && !name.contains(close))
     };
     match text.as_bytes().first() {
-        Some(b'{') => inside("{{{", "}}}") || inside("{{", "}}") || inside("{%", "%}") || inside("{", "}"),
+        Some(b'{') => {
+            inside("{{{", "}}}") || inside("{{", "}}") || inside("{%", "%}") || inside("{", "}")
+        }
         Some(b'%') => inside("%%", "%%") || (inside("%", "%") && !text.contains(' ')),
         Some(b'*') => inside("*|", "|*"),
         Some(b'$') => inside("${", "}"),
@@ -62,15 +97,40 @@ mod tests {
     #[test]
     fn words_without_an_answer_are_placeholders() {
         for text in [
-            "n/a", "N.A.", "-", "---", ".", "?", "x", "XXX", "none", "Unknown", "Keine Angabe",
-            "НЕТ", "test", "{{lead.first_name}}", "*|FNAME|*", "%FNAME%", "%%First Name%%",
-            "${name}", "{keyword}", "[[first]]",
+            "n/a",
+            "N.A.",
+            "-",
+            "---",
+            ".",
+            "?",
+            "x",
+            "XXX",
+            "none",
+            "Unknown",
+            "Keine Angabe",
+            "НЕТ",
+            "test",
+            "{{lead.first_name}}",
+            "*|FNAME|*",
+            "%FNAME%",
+            "%%First Name%%",
+            "${name}",
+            "{keyword}",
+            "[[first]]",
         ] {
             assert!(is_placeholder(text), "{text}");
         }
         for text in [
-            "Anna", "Nana", "Testa", "Noneva", "李", "Unknown Worlds", "50% off today, 20%", "{a} b {c}",
-            "X Æ", "3M",
+            "Anna",
+            "Nana",
+            "Testa",
+            "Noneva",
+            "李",
+            "Unknown Worlds",
+            "50% off today, 20%",
+            "{a} b {c}",
+            "X Æ",
+            "3M",
         ] {
             assert!(!is_placeholder(text), "{text}");
         }

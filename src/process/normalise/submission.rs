@@ -22,15 +22,40 @@ pub struct Normalised {
 /// Fields in which a word such as `n/a` or `unknown` is no answer. Elsewhere it may be one: a
 /// picklist's value, a form's own question.
 const NO_ANSWER_IN: &[&str] = &[
-    "email", "phone", "mobile", "fax", "salutation", "company", "title", "website", "street", "city", "state",
-    "postal_code", "country", "country_code", "state_code", "message",
+    "email",
+    "phone",
+    "mobile",
+    "fax",
+    "salutation",
+    "company",
+    "title",
+    "website",
+    "street",
+    "city",
+    "state",
+    "postal_code",
+    "country",
+    "country_code",
+    "state_code",
+    "message",
 ];
 
 /// Fields of text in lines.
 const WITH_LINES: &[&str] = &["street", "message"];
 
 /// Fields that may hold several values, or tell them apart by themselves.
-const MAY_REPEAT: &[&str] = &["email", "phone", "mobile", "fax", "consent", "email_opt_out", "fax_opt_out", "do_not_call", "street", "message"];
+const MAY_REPEAT: &[&str] = &[
+    "email",
+    "phone",
+    "mobile",
+    "fax",
+    "consent",
+    "email_opt_out",
+    "fax_opt_out",
+    "do_not_call",
+    "street",
+    "message",
+];
 
 /// Limits of what is kept beside the standard fields.
 const MAX_OTHER_FIELDS: usize = 200;
@@ -50,18 +75,27 @@ pub fn normalise(event: &Event, extracted: Extracted, context: &NormaliseContext
     place::normalise(&mut draft, context.default_country);
     language::normalise(&mut draft, event.meta.accept_language.as_deref());
     email::normalise(&mut draft);
-    let country = draft.get("country_code").and_then(Country::from_code).or(context.default_country);
+    let country = draft
+        .get("country_code")
+        .and_then(Country::from_code)
+        .or(context.default_country);
     phone::normalise(&mut draft, country);
     let hints = Hints {
         country,
-        language: draft.get("language").and_then(|tag| tag.split('-').next()).map(str::to_owned),
+        language: draft
+            .get("language")
+            .and_then(|tag| tag.split('-').next())
+            .map(str::to_owned),
     };
     name::normalise(&mut draft, &hints);
     drop_placeholder(&mut draft, "company");
     company::normalise(&mut draft);
     website::normalise(&mut draft);
     consent::normalise(&mut draft);
-    draft.set_if_blank("lead_source", context.lead_source.as_deref().unwrap_or_default());
+    draft.set_if_blank(
+        "lead_source",
+        context.lead_source.as_deref().unwrap_or_default(),
+    );
     draft.set_if_blank("campaign", context.campaign.as_deref().unwrap_or_default());
     let at = moment(&mut draft, extracted.at, event.received_at);
     Normalised {
@@ -91,7 +125,11 @@ fn clean_all(
     for (sent_name, sent) in raw {
         let name = text::clean(&sent_name, MAX_FIELD_NAME_CHARS, Lines::Join);
         if name.cut || text::is_blank(&name.text) {
-            draft.note("fields.name", "", "a field whose name is blank or longer than 100 characters was left out");
+            draft.note(
+                "fields.name",
+                "",
+                "a field whose name is blank or longer than 100 characters was left out",
+            );
             continue;
         }
         let name = name.text.as_ref();
@@ -110,13 +148,21 @@ fn clean_all(
             }
         }
         if value.encoding_repaired {
-            draft.note("text.encoding", name, "the text had been encoded twice; undone");
+            draft.note(
+                "text.encoding",
+                name,
+                "the text had been encoded twice; undone",
+            );
         }
         if value.cut {
             let message = format!("the text was longer than {limit} characters; cut");
             draft.note("text.cut", name, &message);
         }
-        let value = if standard && !MAY_REPEAT.contains(&name) { said_once(&value.text) } else { &value.text };
+        let value = if standard && !MAY_REPEAT.contains(&name) {
+            said_once(&value.text)
+        } else {
+            &value.text
+        };
         match context.replace(name, value) {
             Some(replacement) => draft.set(name, &replacement),
             None => draft.set(name, value),
@@ -135,13 +181,20 @@ fn limits(name: &str, standard: bool) -> (usize, Lines) {
         _ if standard => 300,
         _ => MAX_OTHER_CHARS,
     };
-    let lines = if !standard || WITH_LINES.contains(&name) { Lines::Keep } else { Lines::Join };
+    let lines = if !standard || WITH_LINES.contains(&name) {
+        Lines::Keep
+    } else {
+        Lines::Join
+    };
     (limit, lines)
 }
 
 /// One value that a form sent several times (a hidden field beside a visible one).
 fn said_once(value: &str) -> &str {
-    let mut parts = value.split(';').map(str::trim).filter(|part| !part.is_empty());
+    let mut parts = value
+        .split(';')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
     match parts.next() {
         Some(first) if value.contains(';') && parts.all(|part| part == first) => first,
         _ => value,
@@ -159,7 +212,11 @@ fn drop_blanks(draft: &mut Draft) {
         .collect();
     for name in templates {
         draft.take(&name);
-        draft.note("value.template", &name, "the value is a template that was not filled in; taken as blank");
+        draft.note(
+            "value.template",
+            &name,
+            "the value is a template that was not filled in; taken as blank",
+        );
     }
     for name in NO_ANSWER_IN.iter().filter(|name| **name != "company") {
         drop_placeholder(draft, name);
@@ -171,10 +228,15 @@ fn drop_placeholder(draft: &mut Draft, name: &str) {
         return;
     };
     // A message of signs only (👍) is one.
-    let signs_only = !value.chars().any(char::is_alphanumeric) && value.chars().any(|c| !c.is_ascii());
+    let signs_only =
+        !value.chars().any(char::is_alphanumeric) && value.chars().any(|c| !c.is_ascii());
     if placeholder::is_placeholder(value) && !(name == "message" && signs_only) {
         draft.take(name);
-        draft.note("value.placeholder", name, "the value stands in place of an answer; taken as blank");
+        draft.note(
+            "value.placeholder",
+            name,
+            "the value stands in place of an answer; taken as blank",
+        );
     }
 }
 
@@ -192,9 +254,18 @@ fn moment(draft: &mut Draft, said: Option<Millis>, received: Millis) -> Millis {
 
 /// A submission whose only contact is made up was sent to try the form out.
 fn judge(verdict: Verdict, draft: &Draft) -> Verdict {
-    let can_be_called = ["phone", "mobile"].iter().filter_map(|field| draft.get(field)).any(phone::can_be_dialled);
-    if verdict == Verdict::Genuine && draft.placeholder_contact && draft.get("email").is_none() && !can_be_called {
-        return Verdict::Test("the only e-mail or phone is made up (such as test@test.com)".to_owned());
+    let can_be_called = ["phone", "mobile"]
+        .iter()
+        .filter_map(|field| draft.get(field))
+        .any(phone::can_be_dialled);
+    if verdict == Verdict::Genuine
+        && draft.placeholder_contact
+        && draft.get("email").is_none()
+        && !can_be_called
+    {
+        return Verdict::Test(
+            "the only e-mail or phone is made up (such as test@test.com)".to_owned(),
+        );
     }
     verdict
 }
@@ -242,8 +313,10 @@ mod tests {
     }
 
     fn run(fields: &[(&str, &str)]) -> Normalised {
-        let fields =
-            fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let fields = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         normalise(&event(), extracted(fields), &context())
     }
 
@@ -310,21 +383,35 @@ mod tests {
     #[test]
     fn only_a_made_up_contact_makes_a_test() {
         for (fields, is_test) in [
-            (&[("email", "test@test.com"), ("last_name", "Test")][..], true),
+            (
+                &[("email", "test@test.com"), ("last_name", "Test")][..],
+                true,
+            ),
             (&[("phone", "1234567890")], true),
-            (&[("email", "test@test.com"), ("phone", "030 901820")], false),
+            (
+                &[("email", "test@test.com"), ("phone", "030 901820")],
+                false,
+            ),
             (&[("email", "n/a")], false),
-            (&[("email", "anna@acme.example"), ("phone", "0000000")], false),
+            (
+                &[("email", "anna@acme.example"), ("phone", "0000000")],
+                false,
+            ),
         ] {
             let verdict = run(fields).verdict;
             assert_eq!(matches!(verdict, Verdict::Test(_)), is_test, "{fields:?}");
         }
         let spam = Extracted {
             verdict: Verdict::Spam("honeypot".to_owned()),
-            fields: [("email".to_owned(), "test@test.com".to_owned())].into_iter().collect(),
+            fields: [("email".to_owned(), "test@test.com".to_owned())]
+                .into_iter()
+                .collect(),
             ..Extracted::default()
         };
-        assert!(matches!(normalise(&event(), spam, &context()).verdict, Verdict::Spam(_)));
+        assert!(matches!(
+            normalise(&event(), spam, &context()).verdict,
+            Verdict::Spam(_)
+        ));
     }
 
     #[test]
@@ -343,9 +430,18 @@ mod tests {
 
     #[test]
     fn other_fields_are_kept_within_limits() {
-        let many = (0..300).map(|n| (format!("q{n:03}"), "yes".to_owned())).collect();
+        let many = (0..300)
+            .map(|n| (format!("q{n:03}"), "yes".to_owned()))
+            .collect();
         let submission = normalise(&event(), extracted(many), &context()).submission;
-        assert_eq!(submission.fields.keys().filter(|name| name.starts_with('q')).count(), 200);
+        assert_eq!(
+            submission
+                .fields
+                .keys()
+                .filter(|name| name.starts_with('q'))
+                .count(),
+            200
+        );
         assert_eq!(submission.notes[0].code, "fields.too_many");
         let other = run(&[("budget", "unknown"), ("topics", "crm;ads")]);
         assert_eq!(other.submission.fields["budget"], "unknown");
@@ -354,9 +450,13 @@ mod tests {
 
     #[test]
     fn a_value_sent_twice_is_one() {
-        let fields = run(&[("last_name", "Miller;Miller"), ("email", ";a@acme.example"), ("company", "A;B")])
-            .submission
-            .fields;
+        let fields = run(&[
+            ("last_name", "Miller;Miller"),
+            ("email", ";a@acme.example"),
+            ("company", "A;B"),
+        ])
+        .submission
+        .fields;
         assert_eq!(fields["last_name"], "Miller");
         assert_eq!(fields["email"], "a@acme.example");
         assert_eq!(fields["company"], "A;B");
@@ -365,13 +465,80 @@ mod tests {
     /// Values that meet the rules' edges far more often than random text does.
     fn value() -> impl Strategy<Value = String> {
         let words = prop::sample::select(vec![
-            "Anna", "Müller", "MILLER", "jean", "van", "der", "Dr.", "Herr", "Jr.", "PhD", "Test", "Null", "n/a", "-",
-            "x", "山田", "太郎", "様", "김민준", "محمد", "بن", "Иван", "Иванович", "ıŞIK", "Nguyễn", "+49", "030", "901820",
-            "0171", "1234567", "555-0123", "ext", "a@b.example", "test@test.com", "@", "CA", "Georgia", "US", "Texas", "NA",
-            "https://", "Acme.example", "{{x}}", ",", ";", "/", "&amp;", "Ã¼", "\u{200D}", "\n", "0", "1", "on", "no",
-            "de", "la", "O'", "mc", "II", "・", "(", ")", "[at]", "private", "Prof", "<", ">", "é", "e\u{301}",
+            "Anna",
+            "Müller",
+            "MILLER",
+            "jean",
+            "van",
+            "der",
+            "Dr.",
+            "Herr",
+            "Jr.",
+            "PhD",
+            "Test",
+            "Null",
+            "n/a",
+            "-",
+            "x",
+            "山田",
+            "太郎",
+            "様",
+            "김민준",
+            "محمد",
+            "بن",
+            "Иван",
+            "Иванович",
+            "ıŞIK",
+            "Nguyễn",
+            "+49",
+            "030",
+            "901820",
+            "0171",
+            "1234567",
+            "555-0123",
+            "ext",
+            "a@b.example",
+            "test@test.com",
+            "@",
+            "CA",
+            "Georgia",
+            "US",
+            "Texas",
+            "NA",
+            "https://",
+            "Acme.example",
+            "{{x}}",
+            ",",
+            ";",
+            "/",
+            "&amp;",
+            "Ã¼",
+            "\u{200D}",
+            "\n",
+            "0",
+            "1",
+            "on",
+            "no",
+            "de",
+            "la",
+            "O'",
+            "mc",
+            "II",
+            "・",
+            "(",
+            ")",
+            "[at]",
+            "private",
+            "Prof",
+            "<",
+            ">",
+            "é",
+            "e\u{301}",
         ]);
-        let joined = (prop::collection::vec(words, 0..5), prop::sample::select(vec!["", " ", " ", "; "]))
+        let joined = (
+            prop::collection::vec(words, 0..5),
+            prop::sample::select(vec!["", " ", " ", "; "]),
+        )
             .prop_map(|(words, separator)| words.join(separator));
         prop_oneof![4 => joined, 1 => any::<String>()]
     }
@@ -380,7 +547,16 @@ mod tests {
         let names: Vec<String> = field::FIELDS
             .iter()
             .map(|field| field.name.to_owned())
-            .chain(["country_code", "state_code", "phone_extension", "email_as_typed", "plan"].map(str::to_owned))
+            .chain(
+                [
+                    "country_code",
+                    "state_code",
+                    "phone_extension",
+                    "email_as_typed",
+                    "plan",
+                ]
+                .map(str::to_owned),
+            )
             .collect();
         let name = prop_oneof![20 => prop::sample::select(names), 1 => any::<String>()];
         prop::collection::btree_map(name, value(), 0..12)

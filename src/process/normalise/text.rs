@@ -98,8 +98,15 @@ pub(super) fn is_blank(text: &str) -> bool {
 fn is_unseen(c: char) -> bool {
     matches!(
         c,
-        '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{115F}' | '\u{1160}' | '\u{3164}'
-            | '\u{FFA0}' | '\u{2800}' | '\u{034F}' | '\u{180E}'
+        '\u{200C}' | '\u{200D}' | '\u{FE00}'
+            ..='\u{FE0F}'
+                | '\u{115F}'
+                | '\u{1160}'
+                | '\u{3164}'
+                | '\u{FFA0}'
+                | '\u{2800}'
+                | '\u{034F}'
+                | '\u{180E}'
     )
 }
 
@@ -267,11 +274,7 @@ mod tests {
 
     #[test]
     fn a_message_keeps_its_lines() {
-        let cleaned = clean(
-            "Hello,\r\n\r\n  a  list \r  b\u{2028}\n ",
-            200,
-            Lines::Keep,
-        );
+        let cleaned = clean("Hello,\r\n\r\n  a  list \r  b\u{2028}\n ", 200, Lines::Keep);
         assert_eq!(cleaned.text, "Hello,\n\n  a  list\n  b");
     }
 

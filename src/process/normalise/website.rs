@@ -13,10 +13,18 @@ pub(super) fn normalise(draft: &mut Draft) {
     if let Some(address) = parse(&typed) {
         draft.set("website", &address);
     } else if has_other_scheme(&typed) {
-        draft.note("website.scheme", "website", "website is no http or https address; left out");
+        draft.note(
+            "website.scheme",
+            "website",
+            "website is no http or https address; left out",
+        );
     } else {
         draft.set("website", &typed);
-        draft.note("website.invalid", "website", "website cannot be an address on the web; kept as typed");
+        draft.note(
+            "website.invalid",
+            "website",
+            "website cannot be an address on the web; kept as typed",
+        );
     }
 }
 
@@ -27,7 +35,11 @@ fn parse(typed: &str) -> Option<String> {
     }
     let with_scheme;
     let text = match typed.split_once("://") {
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") => typed,
+        Some((scheme, _))
+            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
+        {
+            typed
+        }
         Some(_) => return None,
         None => {
             with_scheme = format!("https://{}", typed.trim_start_matches('/'));
@@ -43,13 +55,19 @@ fn parse(typed: &str) -> Option<String> {
     }
     let text = url.as_str();
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    Some(if is_bare { text.trim_end_matches('/').to_owned() } else { text.to_owned() })
+    Some(if is_bare {
+        text.trim_end_matches('/').to_owned()
+    } else {
+        text.to_owned()
+    })
 }
 
 fn has_other_scheme(typed: &str) -> bool {
     typed.split_once(':').is_some_and(|(scheme, rest)| {
         !scheme.is_empty()
-            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-'))
+            && scheme
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-'))
             && !rest.starts_with(|c: char| c.is_ascii_digit())
     })
 }
@@ -73,13 +91,19 @@ mod tests {
         for (typed, expect) in [
             ("Acme.Example", "https://acme.example"),
             ("www.acme.example/", "https://www.acme.example"),
-            ("HTTP://ACME.example/Team?a=B", "http://acme.example/Team?a=B"),
+            (
+                "HTTP://ACME.example/Team?a=B",
+                "http://acme.example/Team?a=B",
+            ),
             ("bücher.example", "https://xn--bcher-kva.example"),
             ("acme.example:8080/x", "https://acme.example:8080/x"),
             ("see our shop", "see our shop"),
             ("acme", "acme"),
             ("anna@acme.example", "anna@acme.example"),
-            ("https://user:pw@acme.example", "https://user:pw@acme.example"),
+            (
+                "https://user:pw@acme.example",
+                "https://user:pw@acme.example",
+            ),
         ] {
             if typed.starts_with("https://user") {
                 check(typed, None);

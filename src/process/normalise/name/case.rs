@@ -1,5 +1,5 @@
-use super::words;
 use super::super::text::compose;
+use super::words;
 
 /// Whether dotted and dotless i are different letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,9 @@ fn title_case(name: &str, part: Part, from_upper: bool, alphabet: Alphabet) -> S
 
 /// `II`, `III`, `IV`.
 fn is_numeral(word: &str) -> bool {
-    ["ii", "iii", "iv"].iter().any(|numeral| word.eq_ignore_ascii_case(numeral))
+    ["ii", "iii", "iv"]
+        .iter()
+        .any(|numeral| word.eq_ignore_ascii_case(numeral))
 }
 
 /// `JD`, `J.D.`: two capitals without a vowel between them may be initials.
@@ -87,7 +89,10 @@ fn capitalise(word: &str, alphabet: Alphabet) -> String {
             // `d's` of `Bird's` is no new word: after an apostrophe there must be two letters.
             let alone = index > 0
                 && !word[..index].ends_with(['-', '‐', '‑'])
-                && word[index..].chars().nth(1).is_none_or(|next| !next.is_alphabetic());
+                && word[index..]
+                    .chars()
+                    .nth(1)
+                    .is_none_or(|next| !next.is_alphabetic());
             match (c, alphabet) {
                 (c, _) if alone => capitalised.push(c),
                 ('i', Alphabet::Turkic) => capitalised.push('İ'),
@@ -139,8 +144,18 @@ mod tests {
     #[test]
     fn dotless_i_is_a_letter_of_its_own_in_turkish() {
         check_in(Alphabet::Turkic, "IŞIL", "YILDIZ", Some(("Işıl", "Yıldız")));
-        check_in(Alphabet::Turkic, "ibrahim", "çelik", Some(("İbrahim", "Çelik")));
-        check_in(Alphabet::Other, "İBRAHİM", "ÇELİK", Some(("Ibrahim", "Çelik")));
+        check_in(
+            Alphabet::Turkic,
+            "ibrahim",
+            "çelik",
+            Some(("İbrahim", "Çelik")),
+        );
+        check_in(
+            Alphabet::Other,
+            "İBRAHİM",
+            "ÇELİK",
+            Some(("Ibrahim", "Çelik")),
+        );
     }
 
     #[test]

@@ -26,7 +26,8 @@ impl Hints {
     }
 
     fn has_one_of(&self, countries: &[&str], language: &str) -> bool {
-        self.country.is_some_and(|country| countries.contains(&country.code()))
+        self.country
+            .is_some_and(|country| countries.contains(&country.code()))
             || self.language.as_deref() == Some(language)
     }
 }
@@ -38,14 +39,21 @@ const FIELDS: [&str; 3] = ["full_name", "first_name", "last_name"];
 /// Before `email` is normalised.
 pub(super) fn move_emails(draft: &mut Draft) {
     for field in FIELDS {
-        let Some(address) = draft.get(field).filter(|text| text.contains('@')).and_then(email::parse)
+        let Some(address) = draft
+            .get(field)
+            .filter(|text| text.contains('@'))
+            .and_then(email::parse)
         else {
             continue;
         };
         match draft.get("email").map(email::parse) {
             None => {
                 draft.set("email", &address);
-                draft.note("name.email_moved", field, "an e-mail address was in this field; moved to email");
+                draft.note(
+                    "name.email_moved",
+                    field,
+                    "an e-mail address was in this field; moved to email",
+                );
             }
             Some(Some(other)) if other == address => {}
             Some(_) => continue,
@@ -83,7 +91,8 @@ fn normalise_once(draft: &mut Draft, hints: &Hints) {
 
 /// Null, None, Test and Na are surnames too: blank only if another field is a placeholder as well.
 fn drop_placeholders(draft: &mut Draft) {
-    let is_placeholder = |draft: &Draft, field: &str| draft.get(field).is_some_and(placeholder::is_placeholder);
+    let is_placeholder =
+        |draft: &Draft, field: &str| draft.get(field).is_some_and(placeholder::is_placeholder);
     let others_agree = draft.placeholder_contact
         || is_placeholder(draft, "first_name")
         || is_placeholder(draft, "company");
@@ -91,10 +100,15 @@ fn drop_placeholders(draft: &mut Draft) {
         let Some(text) = draft.get(field) else {
             continue;
         };
-        let may_be_real = field != "first_name" && placeholder::may_be_surname(text) && !others_agree;
+        let may_be_real =
+            field != "first_name" && placeholder::may_be_surname(text) && !others_agree;
         if placeholder::is_placeholder(text) && !may_be_real {
             draft.take(field);
-            draft.note("value.placeholder", field, "the value stands in place of an answer; taken as blank");
+            draft.note(
+                "value.placeholder",
+                field,
+                "the value stands in place of an answer; taken as blank",
+            );
         }
     }
 }
@@ -111,10 +125,16 @@ fn normalise_salutation(draft: &mut Draft) {
         };
         let Some(salutation) = salutation else {
             draft.set("salutation_as_typed", &typed);
-            draft.note("salutation.unknown", "salutation", "salutation is none of Salesforce's; kept in salutation_as_typed");
+            draft.note(
+                "salutation.unknown",
+                "salutation",
+                "salutation is none of Salesforce's; kept in salutation_as_typed",
+            );
             return;
         };
-        known = Some(known.map_or(salutation, |earlier| words::better_salutation(earlier, salutation)));
+        known = Some(known.map_or(salutation, |earlier| {
+            words::better_salutation(earlier, salutation)
+        }));
     }
     draft.set("salutation", known.unwrap_or_default());
 }
@@ -132,14 +152,20 @@ fn strip_honorifics(draft: &mut Draft, field: &str) {
 
 fn note_honorific(draft: &mut Draft, field: &str, salutation: &str) {
     draft.set_if_blank("salutation", salutation);
-    draft.note("name.honorific", field, "an honorific was taken off the name; salutation holds it if Salesforce has it");
+    draft.note(
+        "name.honorific",
+        field,
+        "an honorific was taken off the name; salutation holds it if Salesforce has it",
+    );
 }
 
 /// `Dr.` alone in the first name's field.
 fn take_honorific_alone(draft: &mut Draft) {
     let Some(salutation) = draft
         .get("first_name")
-        .filter(|name| name.ends_with('.') || words::folded(name) == "dr" || words::folded(name) == "prof")
+        .filter(|name| {
+            name.ends_with('.') || words::folded(name) == "dr" || words::folded(name) == "prof"
+        })
         .and_then(words::honorific)
     else {
         return;
@@ -196,7 +222,9 @@ fn bring_together(draft: &mut Draft, hints: &Hints) {
 fn without_words(full: &str, known: &str) -> Option<String> {
     let mut rest: Vec<&str> = full.split(' ').map(|word| word.trim_matches(',')).collect();
     for word in known.split(' ') {
-        let at = rest.iter().position(|other| fold::letters(other) == fold::letters(word))?;
+        let at = rest
+            .iter()
+            .position(|other| fold::letters(other) == fold::letters(word))?;
         rest.remove(at);
     }
     Some(rest.join(" "))
@@ -217,7 +245,11 @@ fn split_sole(draft: &mut Draft, field: &str, name: String, hints: &Hints) {
     if parts.first.is_empty() {
         draft.set(field, &name);
     } else {
-        draft.note("name.split", field, "the whole name was in this field; split into first and last name");
+        draft.note(
+            "name.split",
+            field,
+            "the whole name was in this field; split into first and last name",
+        );
         set_split(draft, parts, field);
     }
 }
@@ -239,7 +271,11 @@ fn set_split(draft: &mut Draft, parts: Split, field: &str) {
     draft.set("first_name", &parts.first);
     draft.set("last_name", &parts.last);
     if parts.first.is_empty() && parts.last.contains(' ') {
-        draft.note("name.unsplit", field, "no rule is sure how to split this name; the whole is the last name");
+        draft.note(
+            "name.unsplit",
+            field,
+            "no rule is sure how to split this name; the whole is the last name",
+        );
     }
     // `Müller, Dr. Anna`
     strip_honorifics(draft, "first_name");
@@ -253,7 +289,11 @@ fn repair_case(draft: &mut Draft, hints: &Hints) {
     if let Some((first, last)) = case::repair(first, last, alphabet) {
         draft.set("first_name", &first);
         draft.set("last_name", &last);
-        draft.note("name.case", "last_name", "the name came in one case; written with capitals");
+        draft.note(
+            "name.case",
+            "last_name",
+            "the name came in one case; written with capitals",
+        );
     }
 }
 
@@ -282,8 +322,11 @@ mod tests {
 
     fn check(fields: &[(&str, &str)], expect: &[(&str, &str)]) {
         let draft = normalised(fields);
-        let found: Vec<(&str, &str)> =
-            draft.fields.iter().map(|(field, value)| (field.as_str(), value.as_str())).collect();
+        let found: Vec<(&str, &str)> = draft
+            .fields
+            .iter()
+            .map(|(field, value)| (field.as_str(), value.as_str()))
+            .collect();
         assert_eq!(found, expect, "{fields:?}");
     }
 
@@ -298,7 +341,11 @@ mod tests {
             &[("first_name", "Anna Miller"), ("last_name", "Anna Miller")],
             &[("first_name", "Anna"), ("full_name", "Anna Miller")],
             &[("last_name", "Miller"), ("full_name", "Anna Miller")],
-            &[("first_name", "Anna"), ("last_name", "Miller"), ("full_name", "Anna Miller")],
+            &[
+                ("first_name", "Anna"),
+                ("last_name", "Miller"),
+                ("full_name", "Anna Miller"),
+            ],
             &[("full_name", "MILLER Anna")],
             &[("full_name", "anna miller, PhD")],
         ] {
@@ -313,7 +360,11 @@ mod tests {
         for (fields, expect) in [
             (
                 &[("full_name", "Herr Prof. Dr. Jürgen Müller")][..],
-                &[("first_name", "Jürgen"), ("last_name", "Müller"), ("salutation", "Prof.")][..],
+                &[
+                    ("first_name", "Jürgen"),
+                    ("last_name", "Müller"),
+                    ("salutation", "Prof."),
+                ][..],
             ),
             (
                 &[("first_name", "Dr."), ("last_name", "Miller")],
@@ -329,7 +380,11 @@ mod tests {
             ),
             (
                 &[("full_name", "Müller, Dr. Anna")],
-                &[("first_name", "Anna"), ("last_name", "Müller"), ("salutation", "Dr.")],
+                &[
+                    ("first_name", "Anna"),
+                    ("last_name", "Müller"),
+                    ("salutation", "Dr."),
+                ],
             ),
             (
                 &[("salutation", "Firma"), ("last_name", "Huber")],
@@ -342,22 +397,45 @@ mod tests {
 
     #[test]
     fn placeholders_that_are_surnames_need_a_second_sign() {
-        check(&[("first_name", "Christopher"), ("last_name", "Null")], &[("first_name", "Christopher"), ("last_name", "Null")]);
+        check(
+            &[("first_name", "Christopher"), ("last_name", "Null")],
+            &[("first_name", "Christopher"), ("last_name", "Null")],
+        );
         check(&[("first_name", "Test"), ("last_name", "Test")], &[]);
-        check(&[("first_name", "asdf"), ("last_name", "Miller")], &[("last_name", "Miller")]);
-        check(&[("last_name", "Na"), ("company", "n/a")], &[("company", "n/a")]);
+        check(
+            &[("first_name", "asdf"), ("last_name", "Miller")],
+            &[("last_name", "Miller")],
+        );
+        check(
+            &[("last_name", "Na"), ("company", "n/a")],
+            &[("company", "n/a")],
+        );
     }
 
     #[test]
     fn an_address_in_a_name_field_moves() {
-        check(&[("last_name", "anna@acme.example")], &[("email", "anna@acme.example")]);
         check(
-            &[("full_name", "anna@acme.example"), ("email", "Anna@acme.example")],
+            &[("last_name", "anna@acme.example")],
+            &[("email", "anna@acme.example")],
+        );
+        check(
+            &[
+                ("full_name", "anna@acme.example"),
+                ("email", "Anna@acme.example"),
+            ],
             &[("email", "Anna@acme.example")],
         );
         check(
-            &[("last_name", "Miller"), ("full_name", "b@acme.example"), ("email", "a@acme.example")],
-            &[("email", "a@acme.example"), ("full_name", "b@acme.example"), ("last_name", "Miller")],
+            &[
+                ("last_name", "Miller"),
+                ("full_name", "b@acme.example"),
+                ("email", "a@acme.example"),
+            ],
+            &[
+                ("email", "a@acme.example"),
+                ("full_name", "b@acme.example"),
+                ("last_name", "Miller"),
+            ],
         );
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use super::Hints;
 use super::super::fold;
+use super::Hints;
 use super::words;
 
 /// Given and family name, as written. The given name may be blank.
@@ -39,14 +39,15 @@ const COMPOUND_HANGUL: &[&str] = &["남궁", "황보", "제갈", "선우", "독�
 
 /// Vietnamese surnames: before the given name unless the name was turned round for foreigners.
 const VIETNAMESE: &[&str] = &[
-    "Nguyễn", "Trần", "Lê", "Phạm", "Huỳnh", "Hoàng", "Phan", "Vũ", "Võ", "Đặng", "Bùi", "Đỗ", "Hồ", "Ngô",
-    "Dương", "Lý",
+    "Nguyễn", "Trần", "Lê", "Phạm", "Huỳnh", "Hoàng", "Phan", "Vũ", "Võ", "Đặng", "Bùi", "Đỗ",
+    "Hồ", "Ngô", "Dương", "Lý",
 ];
 
 /// Frequent Korean and Chinese surnames in Latin letters, folded by [`fold::letters`].
 const EAST_ASIAN: &[&str] = &[
-    "park", "kim", "lee", "choi", "jung", "jeong", "kang", "cho", "yoon", "yun", "jang", "lim", "han", "shin",
-    "seo", "kwon", "hwang", "ahn", "song", "yoo", "hong", "moon", "bae", "baek", "noh",
+    "park", "kim", "lee", "choi", "jung", "jeong", "kang", "cho", "yoon", "yun", "jang", "lim",
+    "han", "shin", "seo", "kwon", "hwang", "ahn", "song", "yoo", "hong", "moon", "bae", "baek",
+    "noh",
 ];
 
 static HUNGARIAN_GIVEN: LazyLock<HashSet<String>> = LazyLock::new(|| {
@@ -60,8 +61,8 @@ static HUNGARIAN_GIVEN: LazyLock<HashSet<String>> = LazyLock::new(|| {
 
 /// Languages and countries whose people have two surnames.
 const TWO_SURNAMES: &[&str] = &[
-    "ES", "MX", "AR", "CO", "CL", "PE", "VE", "EC", "GT", "CU", "BO", "DO", "HN", "PY", "SV", "NI", "CR", "PA",
-    "UY", "PR",
+    "ES", "MX", "AR", "CO", "CL", "PE", "VE", "EC", "GT", "CU", "BO", "DO", "HN", "PY", "SV", "NI",
+    "CR", "PA", "UY", "PR",
 ];
 
 /// Splits `name`, from which honorifics and degrees have been taken.
@@ -133,14 +134,21 @@ fn unspaced_east_asian(name: &str, hints: &Hints) -> Split {
     if !(hangul || han) || hints.is("JP", "ja") {
         return Split::whole(name);
     }
-    let compounds = if hangul { COMPOUND_HANGUL } else { COMPOUND_HAN };
+    let compounds = if hangul {
+        COMPOUND_HANGUL
+    } else {
+        COMPOUND_HAN
+    };
     let compound = compounds.iter().find(|surname| name.starts_with(*surname));
     let surname_length = match (compound, length) {
         (Some(_), 3..=4) => 2,
         (None, 2..=3) => 1,
         _ => return Split::whole(name),
     };
-    let end = name.char_indices().nth(surname_length).map_or(name.len(), |(end, _)| end);
+    let end = name
+        .char_indices()
+        .nth(surname_length)
+        .map_or(name.len(), |(end, _)| end);
     Split::new(&name[end..], &name[..end])
 }
 
@@ -183,12 +191,15 @@ fn family_first(words: &[&str], hints: &Hints) -> Option<Split> {
     let vietnamese = |word: &str| VIETNAMESE.contains(&word);
     let korean = words.len() == 2
         && EAST_ASIAN.contains(&fold::letters(first).as_str())
-        && last.split_once('-').is_some_and(|(_, second)| second.starts_with(char::is_lowercase));
+        && last
+            .split_once('-')
+            .is_some_and(|(_, second)| second.starts_with(char::is_lowercase));
     let hungarian = hints.is("HU", "hu")
         && HUNGARIAN_GIVEN.contains(&fold::letters(last))
         && !HUNGARIAN_GIVEN.contains(&fold::letters(first));
     let russian = words.len() == 3 && is_patronymic(last);
-    let is_family_first = (vietnamese(first) && !vietnamese(last)) || korean || hungarian || russian;
+    let is_family_first =
+        (vietnamese(first) && !vietnamese(last)) || korean || hungarian || russian;
     is_family_first.then(|| Split::new(&rest.join(" "), first))
 }
 
@@ -204,7 +215,10 @@ fn is_patronymic(word: &str) -> bool {
 fn arabic(words: &[&str]) -> Option<Split> {
     /// Servant of, father of, mother of: the start of a compound name.
     const COMPOUND_STARTS: &[&str] = &["عبد", "أبو", "ابو", "أم", "ام", "بن", "ابن", "آل"];
-    if !words.iter().all(|word| word.chars().any(|c| matches!(c, '\u{600}'..='\u{6FF}'))) {
+    if !words
+        .iter()
+        .all(|word| word.chars().any(|c| matches!(c, '\u{600}'..='\u{6FF}')))
+    {
         return None;
     }
     Some(match words {
@@ -227,7 +241,10 @@ fn by_order(words: &[&str], hints: &Hints) -> Split {
         return Split::whole(&words.join(" "));
     }
     let surnames = if hints.has_one_of(TWO_SURNAMES, "es") && names.len() >= 3 {
-        let particle = names[1..].iter().position(|word| words::is_particle(word)).map(|index| names.len() - 1 - index);
+        let particle = names[1..]
+            .iter()
+            .position(|word| words::is_particle(word))
+            .map(|index| names.len() - 1 - index);
         particle.unwrap_or(0).max(2).min(names.len() - 1)
     } else {
         match surname_words(names) {
@@ -248,7 +265,8 @@ fn surname_words(names: &[&str]) -> Option<usize> {
     let parsed = human_name::Name::parse(&names.join(" "))?;
     let count = parsed.surnames().len();
     let family = names.get(names.len().checked_sub(count)?..)?;
-    let same = count < names.len() && fold::letters(&family.concat()) == fold::letters(parsed.surname());
+    let same =
+        count < names.len() && fold::letters(&family.concat()) == fold::letters(parsed.surname());
     same.then_some(count)
 }
 
@@ -258,7 +276,10 @@ mod tests {
     use crate::process::normalise::Country;
 
     fn check_with(country: &str, name: &str, first: &str, last: &str) {
-        let hints = Hints { country: Country::from_code(country), language: None };
+        let hints = Hints {
+            country: Country::from_code(country),
+            language: None,
+        };
         assert_eq!(split(name, &hints), Split::new(first, last), "{name}");
     }
 
@@ -273,7 +294,11 @@ mod tests {
             ("Anna Maria Miller", "Anna Maria", "Miller"),
             ("Ludwig van Beethoven", "Ludwig", "van Beethoven"),
             ("Ursula von der Leyen", "Ursula", "von der Leyen"),
-            ("Karl-Theodor von und zu Guttenberg", "Karl-Theodor", "von und zu Guttenberg"),
+            (
+                "Karl-Theodor von und zu Guttenberg",
+                "Karl-Theodor",
+                "von und zu Guttenberg",
+            ),
             ("Juan de la Cruz", "Juan", "de la Cruz"),
             ("J. R. R. Tolkien", "J. R. R.", "Tolkien"),
             ("Jürgen Müller", "Jürgen", "Müller"),
@@ -314,13 +339,26 @@ mod tests {
         check_with("HU", "Nagy László", "László", "Nagy");
         check_with("HU", "László Nagy", "László", "Nagy");
         check_with("ES", "Gabriel García Márquez", "Gabriel", "García Márquez");
-        check_with("ES", "María del Carmen García López", "María", "del Carmen García López");
+        check_with(
+            "ES",
+            "María del Carmen García López",
+            "María",
+            "del Carmen García López",
+        );
         check_with("BR", "João Carlos Silva", "João Carlos", "Silva");
     }
 
     #[test]
     fn a_name_that_no_rule_is_sure_of_stays_whole() {
-        for name in ["Madonna", "山田太郎", "たなか", "van der Berg", "عبد الله", "محمد علي حسن كريم", "Acme, Inc, Ltd"] {
+        for name in [
+            "Madonna",
+            "山田太郎",
+            "たなか",
+            "van der Berg",
+            "عبد الله",
+            "محمد علي حسن كريم",
+            "Acme, Inc, Ltd",
+        ] {
             check(name, "", name);
         }
         check_with("JP", "林太郎", "", "林太郎");

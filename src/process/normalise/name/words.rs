@@ -6,48 +6,108 @@
 /// `M.` and `D.` are none of them: they are initials at least as often.
 const HONORIFICS: &[(&str, &str)] = &[
     // English
-    ("mr", "Mr."), ("mister", "Mr."), ("mrs", "Mrs."), ("ms", "Ms."), ("miss", "Ms."), ("mx", "Mx."),
-    ("dr", "Dr."), ("doctor", "Dr."), ("prof", "Prof."), ("professor", "Prof."), ("sir", ""), ("rev", ""),
+    ("mr", "Mr."),
+    ("mister", "Mr."),
+    ("mrs", "Mrs."),
+    ("ms", "Ms."),
+    ("miss", "Ms."),
+    ("mx", "Mx."),
+    ("dr", "Dr."),
+    ("doctor", "Dr."),
+    ("prof", "Prof."),
+    ("professor", "Prof."),
+    ("sir", ""),
+    ("rev", ""),
     // German
-    ("herr", "Mr."), ("hr", "Mr."), ("frau", "Ms."), ("fr", "Ms."), ("fräulein", "Ms."), ("dipling", ""),
-    ("diplinform", ""), ("diplkfm", ""), ("mag", ""), ("ing", ""), ("drmed", "Dr."), ("dring", "Dr."),
-    ("drrernat", "Dr."), ("profdr", "Prof."), ("pd", ""), ("divers", "Mx."),
+    ("herr", "Mr."),
+    ("hr", "Mr."),
+    ("frau", "Ms."),
+    ("fr", "Ms."),
+    ("fräulein", "Ms."),
+    ("dipling", ""),
+    ("diplinform", ""),
+    ("diplkfm", ""),
+    ("mag", ""),
+    ("ing", ""),
+    ("drmed", "Dr."),
+    ("dring", "Dr."),
+    ("drrernat", "Dr."),
+    ("profdr", "Prof."),
+    ("pd", ""),
+    ("divers", "Mx."),
     // French
-    ("monsieur", "Mr."), ("mme", "Mrs."), ("madame", "Mrs."), ("mlle", "Ms."), ("mademoiselle", "Ms."),
-    ("me", ""), ("maître", ""),
+    ("monsieur", "Mr."),
+    ("mme", "Mrs."),
+    ("madame", "Mrs."),
+    ("mlle", "Ms."),
+    ("mademoiselle", "Ms."),
+    ("me", ""),
+    ("maître", ""),
     // Spanish and Portuguese; `Sr.` before a name is one, after it a generation
-    ("sr", "Mr."), ("señor", "Mr."), ("sra", "Mrs."), ("señora", "Mrs."), ("srta", "Ms."), ("señorita", "Ms."),
-    ("dña", ""), ("doña", ""), ("lic", ""), ("senhor", "Mr."), ("senhora", "Mrs."), ("dra", "Dr."),
+    ("sr", "Mr."),
+    ("señor", "Mr."),
+    ("sra", "Mrs."),
+    ("señora", "Mrs."),
+    ("srta", "Ms."),
+    ("señorita", "Ms."),
+    ("dña", ""),
+    ("doña", ""),
+    ("lic", ""),
+    ("senhor", "Mr."),
+    ("senhora", "Mrs."),
+    ("dra", "Dr."),
     // Italian
-    ("sig", "Mr."), ("signor", "Mr."), ("sigra", "Mrs."), ("signora", "Mrs."), ("dott", "Dr."), ("dottssa", "Dr."),
+    ("sig", "Mr."),
+    ("signor", "Mr."),
+    ("sigra", "Mrs."),
+    ("signora", "Mrs."),
+    ("dott", "Dr."),
+    ("dottssa", "Dr."),
     ("avv", ""),
     // Dutch
-    ("dhr", "Mr."), ("mevr", "Mrs."), ("mevrouw", "Mrs."), ("mw", "Mrs."), ("drs", ""), ("ir", ""),
+    ("dhr", "Mr."),
+    ("mevr", "Mrs."),
+    ("mevrouw", "Mrs."),
+    ("mw", "Mrs."),
+    ("drs", ""),
+    ("ir", ""),
     // Polish, Russian, Indian
-    ("pan", "Mr."), ("pani", "Ms."), ("гн", "Mr."), ("гжа", "Ms."), ("господин", "Mr."), ("госпожа", "Ms."),
-    ("shri", "Mr."), ("smt", "Mrs."),
+    ("pan", "Mr."),
+    ("pani", "Ms."),
+    ("гн", "Mr."),
+    ("гжа", "Ms."),
+    ("господин", "Mr."),
+    ("госпожа", "Ms."),
+    ("shri", "Mr."),
+    ("smt", "Mrs."),
 ];
 
 /// Honorifics that are first names or surnames as well: taken off only with a dot, or as the value
 /// of the salutation field.
-const ALSO_NAMES: &[&str] = &["fr", "hr", "me", "mag", "ing", "lic", "rev", "pan", "pani", "sig", "ir", "pd", "sir", "mw", "divers"];
+const ALSO_NAMES: &[&str] = &[
+    "fr", "hr", "me", "mag", "ing", "lic", "rev", "pan", "pani", "sig", "ir", "pd", "sir", "mw",
+    "divers",
+];
 
 /// Honorifics written after a name without a space, or as a word of its own.
 const SUFFIX_HONORIFICS: &[&str] = &["様", "さん", "先生", "女士", "小姐", "씨", "님"];
 
 /// What follows a name and is no part of it: degrees and orders.
 const DEGREES: &[&str] = &[
-    "phd", "md", "mba", "cpa", "obe", "mbe", "cbe", "esq", "msc", "bsc", "llm", "jd", "pmp", "cfa", "dds", "rn",
+    "phd", "md", "mba", "cpa", "obe", "mbe", "cbe", "esq", "msc", "bsc", "llm", "jd", "pmp", "cfa",
+    "dds", "rn",
 ];
 
 /// Marks of generation: evidence against a match, so they stay with the family name.
-const GENERATIONS: &[&str] = &["jr", "sr", "ii", "iii", "iv", "jun", "sen", "junior", "júnior", "filho", "neto"];
+const GENERATIONS: &[&str] = &[
+    "jr", "sr", "ii", "iii", "iv", "jun", "sen", "junior", "júnior", "filho", "neto",
+];
 
 /// Words that begin a family name, and are written small in it.
 const PARTICLES: &[&str] = &[
     "af", "al", "av", "aw", "ben", "bin", "bint", "da", "das", "de", "del", "della", "den", "der",
-    "di", "do", "dos", "du", "el", "ibn", "la", "las", "le", "los", "ten", "ter", "van", "vom", "von",
-    "zu", "zum", "zur",
+    "di", "do", "dos", "du", "el", "ibn", "la", "las", "le", "los", "ten", "ter", "van", "vom",
+    "von", "zu", "zum", "zur",
 ];
 
 /// Salesforce's own values of Salutation, best first: a title says more than a form of address.
@@ -55,14 +115,20 @@ const SALUTATIONS: &[&str] = &["Prof.", "Dr.", "Mx.", "Ms.", "Mrs.", "Mr."];
 
 /// Lower case, letters only.
 pub(super) fn folded(word: &str) -> String {
-    word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    word.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// The salutation that `word` stands for: blank where Salesforce has none. `None` if it is no
 /// honorific.
 pub(super) fn honorific(word: &str) -> Option<&'static str> {
     let key = folded(word);
-    HONORIFICS.iter().find(|(known, _)| *known == key).map(|(_, salutation)| *salutation)
+    HONORIFICS
+        .iter()
+        .find(|(known, _)| *known == key)
+        .map(|(_, salutation)| *salutation)
 }
 
 /// The same for a word before a name, where some honorifics may be names themselves.
@@ -73,7 +139,12 @@ fn honorific_before_name(word: &str) -> Option<&'static str> {
 
 /// The better one of two salutations.
 pub(super) fn better_salutation<'a>(one: &'a str, other: &'a str) -> &'a str {
-    let rank = |salutation: &str| SALUTATIONS.iter().position(|known| *known == salutation).unwrap_or(usize::MAX);
+    let rank = |salutation: &str| {
+        SALUTATIONS
+            .iter()
+            .position(|known| *known == salutation)
+            .unwrap_or(usize::MAX)
+    };
     if rank(other) < rank(one) { other } else { one }
 }
 
@@ -89,8 +160,9 @@ pub(super) fn strip_honorifics(name: &str) -> (&str, Option<&'static str>) {
         salutation = Some(salutation.map_or(found, |earlier| better_salutation(earlier, found)));
         rest = after;
     }
-    while let Some((before, _)) =
-        SUFFIX_HONORIFICS.iter().find_map(|suffix| Some((rest.strip_suffix(suffix)?, suffix)))
+    while let Some((before, _)) = SUFFIX_HONORIFICS
+        .iter()
+        .find_map(|suffix| Some((rest.strip_suffix(suffix)?, suffix)))
         && before.chars().filter(|c| c.is_alphabetic()).count() >= 2
     {
         rest = before.trim_end();

@@ -14,7 +14,11 @@ pub(super) fn parse(digits: &str, country: Option<Country>) -> Option<PhoneNumbe
     let number = PhoneNumber::parse(digits, region).ok()?;
     // Possible by its length is enough: number plans move faster than the library's tables. Only
     // locally possible (without its area code) is not.
-    matches!(number.is_possible_with_reason(), Ok(NumberLengthType::IsPossible)).then_some(number)
+    matches!(
+        number.is_possible_with_reason(),
+        Ok(NumberLengthType::IsPossible)
+    )
+    .then_some(number)
 }
 
 /// `+`, country code and national number, without separators.

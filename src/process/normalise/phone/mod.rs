@@ -58,7 +58,11 @@ fn normalise_field(draft: &mut Draft, field: &str, country: Option<Country>) {
         Ok(numbers) => place(draft, field, numbers),
         Err(Unread::Placeholder) => {
             draft.placeholder_contact |= field != "fax";
-            draft.note("phone.placeholder", field, "the number is nobody's (such as 1234567890); taken as blank");
+            draft.note(
+                "phone.placeholder",
+                field,
+                "the number is nobody's (such as 1234567890); taken as blank",
+            );
         }
         Err(Unread::NoCountry) => {
             draft.set(field, &typed);
@@ -71,7 +75,9 @@ fn normalise_field(draft: &mut Draft, field: &str, country: Option<Country>) {
         Err(Unread::Unreadable) => {
             draft.set(field, &typed);
             let place = country.map_or(String::new(), |country| format!(" in {}", country.code()));
-            let message = format!("this cannot be a phone number{place}: too few or too many digits, or other text; kept as typed, not matched on");
+            let message = format!(
+                "this cannot be a phone number{place}: too few or too many digits, or other text; kept as typed, not matched on"
+            );
             draft.note("phone.unreadable", field, &message);
         }
     }
@@ -92,14 +98,26 @@ fn place(draft: &mut Draft, field: &str, numbers: Vec<Number>) {
             std::mem::swap(&mut first, &mut second);
         }
         draft.set("mobile", &second.e164);
-        draft.note("phone.second", "mobile", "two numbers were given in phone; the second is here");
+        draft.note(
+            "phone.second",
+            "mobile",
+            "two numbers were given in phone; the second is here",
+        );
     } else if several {
-        draft.note("phone.several", field, "several numbers were given; the first is used");
+        draft.note(
+            "phone.several",
+            field,
+            "several numbers were given; the first is used",
+        );
     }
     if let Some(extension) = &first.extension {
         let name = format!("{field}_extension");
         draft.set(&name, extension);
-        draft.note("phone.extension", field, "the extension is kept apart from the number");
+        draft.note(
+            "phone.extension",
+            field,
+            "the extension is kept apart from the number",
+        );
     }
     draft.set(field, &first.e164);
 }
@@ -122,16 +140,28 @@ fn read(text: &str, country: Option<Country>) -> Result<Vec<Number>, Unread> {
             Err(why) => problem = why,
         }
     }
-    if numbers.is_empty() { Err(problem) } else { Ok(numbers) }
+    if numbers.is_empty() {
+        Err(problem)
+    } else {
+        Ok(numbers)
+    }
 }
 
-fn read_one(written: &Written, country: Option<Country>, with_type: bool) -> Result<Number, Unread> {
+fn read_one(
+    written: &Written,
+    country: Option<Country>,
+    with_type: bool,
+) -> Result<Number, Unread> {
     if is_filler(written.digits.trim_start_matches('+')) {
         return Err(Unread::Placeholder);
     }
     let Some(parsed) = parse(&written.digits, country) else {
         let plausible = written.digits.len() >= 7 && !written.digits.starts_with('+');
-        return Err(if country.is_none() && plausible { Unread::NoCountry } else { Unread::Unreadable });
+        return Err(if country.is_none() && plausible {
+            Unread::NoCountry
+        } else {
+            Unread::Unreadable
+        });
     };
     let e164 = library::e164(&parsed);
     if is_filler(&e164[1..]) || is_reserved_for_fiction(&e164) {
@@ -174,7 +204,18 @@ fn without_old_mobile_prefix(digits: &str) -> Cow<'_, str> {
 
 /// One repeated digit, or the keypad from left to right.
 fn is_filler(digits: &str) -> bool {
-    const KEYPAD: &[&str] = &["0123456789", "01234567890", "12345", "123456", "1234567", "12345678", "123456789", "1234567890", "9876543210", "987654321"];
+    const KEYPAD: &[&str] = &[
+        "0123456789",
+        "01234567890",
+        "12345",
+        "123456",
+        "1234567",
+        "12345678",
+        "123456789",
+        "1234567890",
+        "9876543210",
+        "987654321",
+    ];
     let mut bytes = digits.bytes();
     let first = bytes.next();
     (digits.len() >= 4 && bytes.all(|b| Some(b) == first)) || KEYPAD.contains(&digits)
@@ -196,7 +237,11 @@ mod tests {
     }
 
     fn check(text: &str, country: &str, expect: &str) {
-        assert_eq!(first(text, country), Ok(expect.to_owned()), "{text} in {country}");
+        assert_eq!(
+            first(text, country),
+            Ok(expect.to_owned()),
+            "{text} in {country}"
+        );
     }
 
     #[test]
@@ -266,7 +311,10 @@ mod tests {
             assert_eq!(draft.get("mobile"), Some("+491711234567"));
         }
         let alone = draft_of("0171 1234567");
-        assert_eq!((alone.get("phone"), alone.get("mobile")), (Some("+491711234567"), None));
+        assert_eq!(
+            (alone.get("phone"), alone.get("mobile")),
+            (Some("+491711234567"), None)
+        );
     }
 
     #[test]

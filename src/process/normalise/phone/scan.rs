@@ -13,8 +13,28 @@ pub(super) struct Written {
 
 /// What stands before an extension, letters only, lower case.
 const EXTENSION_LABELS: &[&str] = &[
-    "anexo", "apparat", "app", "dw", "durchwahl", "ext", "extension", "extn", "int", "interno",
-    "nst", "poste", "ramal", "toestel", "tst", "wew", "x", "доб", "内線", "内线", "內線", "분기",
+    "anexo",
+    "apparat",
+    "app",
+    "dw",
+    "durchwahl",
+    "ext",
+    "extension",
+    "extn",
+    "int",
+    "interno",
+    "nst",
+    "poste",
+    "ramal",
+    "toestel",
+    "tst",
+    "wew",
+    "x",
+    "доб",
+    "内線",
+    "内线",
+    "內線",
+    "분기",
 ];
 
 /// The fewest digits of a number that is one of two in a field. Fewer after a separator belong to
@@ -71,7 +91,9 @@ pub(super) fn scan(text: &str) -> Vec<Written> {
                 numbers.push(current);
                 return numbers;
             }
-            let word_end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+            let word_end = rest
+                .find(|c: char| !c.is_alphabetic())
+                .unwrap_or(rest.len());
             let ahead = digits_ahead_any(&rest[word_end..]);
             let between_numbers = count(&current.digits) >= MIN_DIGITS && ahead >= MIN_DIGITS;
             if between_numbers {
@@ -99,7 +121,9 @@ fn ascii_digit(c: char) -> Option<char> {
         0xDE6, 0xE50, 0xED0, 0xF20, 0x1040, 0x17E0, 0x1810, 0xFF10,
     ];
     let code = c as u32;
-    let zero = ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&code))?;
+    let zero = ZEROS
+        .iter()
+        .find(|zero| (**zero..**zero + 10).contains(&code))?;
     char::from_digit(code - zero, 10)
 }
 
@@ -125,7 +149,10 @@ fn is_trunk_zero(text: &str, rest: &str, digits: &str) -> bool {
     let international = digits.starts_with('+') || digits.starts_with("00");
     let italian = matches!(digits, "+39" | "0039");
     let bracketed = before.trim_end().ends_with(['(', '（', '[']);
-    let closed = rest.chars().nth(1).is_some_and(|c| matches!(c, ')' | '）' | ']'));
+    let closed = rest
+        .chars()
+        .nth(1)
+        .is_some_and(|c| matches!(c, ')' | '）' | ']'));
     bracketed && closed && international && !italian && count(digits) <= 5
 }
 
@@ -135,7 +162,9 @@ fn extension_at(text: &str) -> Option<(String, &str)> {
     let after = if let Some(after) = text.strip_prefix('#') {
         after
     } else {
-        let end = text.find(|c: char| !c.is_alphabetic()).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !c.is_alphabetic())
+            .unwrap_or(text.len());
         let label = text[..end].to_lowercase();
         if !EXTENSION_LABELS.contains(&label.as_str()) {
             return None;
@@ -143,9 +172,13 @@ fn extension_at(text: &str) -> Option<(String, &str)> {
         &text[end..]
     };
     let after = after.trim_start_matches(['.', ':', '=', ' ', '#']);
-    let end = after.find(|c| ascii_digit(c).is_none()).unwrap_or(after.len());
+    let end = after
+        .find(|c| ascii_digit(c).is_none())
+        .unwrap_or(after.len());
     let digits: String = after[..end].chars().filter_map(ascii_digit).collect();
-    (1..=MAX_EXTENSION_DIGITS).contains(&digits.len()).then_some((digits, &after[end..]))
+    (1..=MAX_EXTENSION_DIGITS)
+        .contains(&digits.len())
+        .then_some((digits, &after[end..]))
 }
 
 /// `1-800-FLOWERS` in digits: letters of a keypad that complete a number of at least ten digits.

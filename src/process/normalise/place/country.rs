@@ -51,7 +51,10 @@ impl Country {
         }
         upper.copy_from_slice(code.as_bytes());
         upper.make_ascii_uppercase();
-        TABLE.by_code.get(std::str::from_utf8(&upper).ok()?).copied()
+        TABLE
+            .by_code
+            .get(std::str::from_utf8(&upper).ok()?)
+            .copied()
     }
 
     /// The country that the text names: a code, or a name in one of the languages of
@@ -144,7 +147,10 @@ mod tests {
     #[test]
     fn the_table_is_all_of_iso_3166_and_no_name_means_two_countries() {
         let mut seen: HashMap<String, &str> = HashMap::new();
-        for line in include_str!("countries.txt").lines().filter(|line| !line.starts_with('#')) {
+        for line in include_str!("countries.txt")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+        {
             let columns: Vec<&str> = line.split('|').collect();
             let iso = rust_iso3166::from_alpha2(columns[0]).expect(line);
             assert_eq!(iso.alpha3, columns[1]);
@@ -152,7 +158,10 @@ mod tests {
                 let other = seen.insert(fold::letters(text), columns[0]);
                 assert!(other.is_none_or(|code| code == columns[0]), "{text}");
             }
-            assert_eq!(Country::read(columns[2]).map(Country::code), Some(columns[0]));
+            assert_eq!(
+                Country::read(columns[2]).map(Country::code),
+                Some(columns[0])
+            );
         }
         assert_eq!(TABLE.by_code.len(), rust_iso3166::ALL.len());
     }

@@ -89,7 +89,11 @@ mod tests {
             ("Bayern", "DE", None),
         ] {
             let country = Country::from_code(country).unwrap();
-            assert_eq!(Region::read(text, country).map(|region| region.name), expect, "{text}");
+            assert_eq!(
+                Region::read(text, country).map(|region| region.name),
+                expect,
+                "{text}"
+            );
         }
     }
 
@@ -103,7 +107,11 @@ mod tests {
             ("TX", None),
             ("Bayern", None),
         ] {
-            assert_eq!(Region::read_anywhere(text).map(|region| region.code), expect, "{text}");
+            assert_eq!(
+                Region::read_anywhere(text).map(|region| region.code),
+                expect,
+                "{text}"
+            );
         }
     }
 }

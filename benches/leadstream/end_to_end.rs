@@ -1,0 +1,90 @@
+//! Leads a second from the inbox to the sandbox, memory, Salesforce calls, time to be ready.
+
+use std::io::{Error, Result};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use crate::load;
+use crate::say;
+use crate::server::{Server, get};
+
+/// Sends `leads` persons as fast as they are acknowledged, and waits until all are in the sandbox.
+pub fn run(runtime: &Runtime, leads: u64) -> Result<()> {
+    say(&format!("\n## end to end, {leads} leads"));
+    let directory = tempfile::tempdir_in(".")?;
+    let sandbox = Server::sandbox(&[])?;
+    let server = Server::leadstream(directory.path(), sandbox.port)?;
+    say(&format!(
+        "ready after {:.0} ms",
+        server.ready.as_secs_f64() * 1e3
+    ));
+    say(&format!(
+        "resident at the start: {:.1} MiB",
+        server.memory_mib("VmRSS")?
+    ));
+    let calls_before = stat(&sandbox, "/calls/api")?;
+    let start = Instant::now();
+    let sent = runtime.block_on(load::count(
+        server.port,
+        64,
+        leads,
+        Arc::new(AtomicU64::new(0)),
+    ))?;
+    say(&format!(
+        "acknowledged: {:.0}/s, p99 {} µs",
+        sent.rate(),
+        sent.percentile(99)
+    ));
+    let acknowledged = start.elapsed();
+    loop {
+        let arrived = stat(&sandbox, "/records/Lead")?;
+        if arrived >= leads as f64 {
+            break;
+        }
+        if start.elapsed() > Duration::from_secs(600) {
+            return Err(Error::other(format!(
+                "only {arrived} of {leads} leads arrived"
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let all = start.elapsed();
+    let calls = stat(&sandbox, "/calls/api")? - calls_before;
+    say(&format!(
+        "in the sandbox: {:.0}/s from the first post to the last record ({:.1} s, of which {:.1} s posts came in)",
+        leads as f64 / all.as_secs_f64(),
+        all.as_secs_f64(),
+        acknowledged.as_secs_f64()
+    ));
+    say(&format!(
+        "salesforce calls: {calls:.0}, {:.2} for 1,000 leads",
+        calls * 1000.0 / leads as f64
+    ));
+    say(&format!(
+        "resident: {:.1} MiB at the end, {:.1} MiB at most",
+        server.memory_mib("VmRSS")?,
+        server.memory_mib("VmHWM")?
+    ));
+    say(&format!(
+        "processor: {:.0} µs a lead",
+        server.processor_seconds()? * 1e6 / leads as f64
+    ));
+    Ok(())
+}
+
+/// A number in the sandbox's statistics.
+fn stat(sandbox: &Server, pointer: &str) -> Result<f64> {
+    let answer = get(sandbox.port, "/sandbox/stats")?;
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body)
+        .unwrap_or_default();
+    let stats: serde_json::Value = serde_json::from_str(body)?;
+    stats
+        .pointer(pointer)
+        .and_then(serde_json::Value::as_f64)
+        .ok_or_else(|| Error::other(format!("no {pointer}")))
+}

@@ -1,0 +1,54 @@
+//! `cargo bench`: see README.md beside this file for the method.
+#![allow(missing_docs, reason = "a program, not a library")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a bench measures with the machine's own clock"
+)]
+
+mod acknowledge;
+mod end_to_end;
+mod load;
+mod reference;
+mod server;
+
+use std::path::Path;
+
+#[expect(clippy::print_stdout, reason = "a bench prints")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+fn main() -> std::io::Result<()> {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let runtime = |multi: bool| {
+        let mut builder = match multi {
+            true => tokio::runtime::Builder::new_multi_thread(),
+            false => tokio::runtime::Builder::new_current_thread(),
+        };
+        builder.enable_all().build()
+    };
+    let number = |name: &str, default: u64| {
+        arguments
+            .iter()
+            .position(|argument| argument == name)
+            .and_then(|index| arguments.get(index + 1)?.parse().ok())
+            .unwrap_or(default)
+    };
+    match arguments.first().map(String::as_str) {
+        Some("serve") => {
+            let (Some(name), Some(directory)) = (arguments.get(1), arguments.get(2)) else {
+                return Err(std::io::Error::other("serve <reference> <directory>"));
+            };
+            runtime(true)?.block_on(reference::serve(name, Path::new(directory)))
+        }
+        Some("acknowledge") => acknowledge::run(&runtime(false)?, number("--rounds", 5)),
+        Some("end-to-end") => end_to_end::run(&runtime(false)?, number("--leads", 100_000)),
+        _ => {
+            acknowledge::run(&runtime(false)?, number("--rounds", 5))?;
+            end_to_end::run(&runtime(false)?, number("--leads", 100_000))
+        }
+    }
+}
