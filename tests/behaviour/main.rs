@@ -4,6 +4,7 @@
     reason = "clippy.toml allows it in test functions only, not in what they share"
 )]
 
+mod config_page;
 mod connector_samples;
 mod healthcheck;
 mod source;
