@@ -19,6 +19,7 @@ use crate::edge::http::{Http, ReqwestHttp};
 use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
 use crate::ingest::{self, HooksState, captcha_endpoint};
+use crate::process::resolve::KeyHasher;
 use crate::process::{Process, Rules, SourceRules};
 use crate::salesforce::{Client, allowed_hosts};
 use crate::store::{Access, Store, StoreError};
@@ -26,6 +27,9 @@ use crate::telemetry::Metrics;
 
 /// How often a sign-in that failed is tried again, so that `/readyz` comes right by itself.
 const SIGN_IN_WAIT: Duration = Duration::from_secs(30);
+
+/// How often the inbox's log is looked after.
+const HOUSE_WAIT: Duration = Duration::from_secs(1);
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +141,7 @@ impl Daemon {
                 .iter()
                 .map(|(name, source)| (name.clone(), SourceRules::of(source)))
                 .collect(),
-            key_secret: store.key_secret(),
+            keys: KeyHasher::new(store.key_secret()),
             config_hash: config.hash.clone(),
         };
         let process = Process::new(
@@ -157,6 +161,11 @@ impl Daemon {
         );
         let stopping = loops_stopping.clone();
         let deliver = background.spawn(async move { deliver.run(stopping).await });
+        background.spawn(keep_house(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            loops_stopping.clone(),
+        ));
         background.spawn(keep_signed_in(client, Arc::clone(&clock), loops_stopping));
         Ok(Self {
             address,
@@ -238,6 +247,19 @@ fn thread(
 async fn finished(name: &'static str, task: JoinHandle<()>) {
     if let Err(error) = task.await {
         warn!(%error, "{name} ended by a crash");
+    }
+}
+
+/// Keeps the inbox's log short, beside its writer.
+async fn keep_house(store: Arc<Store>, clock: SharedClock, mut shutdown: Shutdown) {
+    while !shutdown.is_stopping() {
+        if let Err(error) = store.checkpoint_inbox().await {
+            warn!(%error, "the inbox's log could not be copied into its file; it grows until that works");
+        }
+        tokio::select! {
+            () = clock.sleep(HOUSE_WAIT) => {}
+            () = shutdown.stopping() => {}
+        }
     }
 }
 

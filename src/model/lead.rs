@@ -1,7 +1,5 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::{EventId, LeadId, Millis};
 
 /// The golden record of one person, merged from submissions.
@@ -18,15 +16,12 @@ pub struct Lead {
 }
 
 /// A value and where it is from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// The value.
-    #[serde(rename = "v")]
     pub value: String,
     /// When the person gave it: an older submission never overwrites a newer one.
-    #[serde(rename = "t")]
     pub at: Millis,
     /// The event that brought it.
-    #[serde(rename = "e")]
     pub event: EventId,
 }

@@ -78,9 +78,6 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// All kinds, strongest first.
-    pub const ALL: [Self; 2] = [Self::Email, Self::PhoneAndLastName];
-
     /// The name on timelines.
     pub fn name(self) -> &'static str {
         match self {
@@ -90,15 +87,10 @@ impl KeyKind {
     }
 }
 
-/// A match key as the store holds it: no personal data, of one size. A match has to be verified on
-/// the lead's own values.
+/// A match key as the store holds it: a keyed hash of kind and value. No personal data, of one
+/// size; a match has to be verified on the lead's own values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyHash {
-    /// What kind of value.
-    pub kind: KeyKind,
-    /// Keyed hash of the value.
-    pub hash: i64,
-}
+pub struct KeyHash(pub i64);
 
 /// Something that was done to a value, in plain words, without the value itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

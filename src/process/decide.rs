@@ -1,15 +1,13 @@
 //! What becomes of an event: pure. The same event, configuration and knowledge always give the
 //! same changes; time and ids are arguments.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hasher as _;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use siphasher::sip::SipHasher13;
 
 use super::normalise::{NormaliseContext, Normalised, assess, normalise};
-use super::resolve::{self, Resolution, merge};
+use super::resolve::{KeyHasher, Resolution, merge, resolve};
 use crate::config::SourceConfig;
 use crate::connector::ExtractError;
 use crate::deliver::salesforce::Mapping;
@@ -17,7 +15,7 @@ use crate::model::{
     DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, Lead, LeadId,
     Millis, Note, SourceName, Submission, Verdict,
 };
-use crate::store::{Changes, EarlierSubmission, KnownLead, StoredSubmission, TimelineEntry, Touch};
+use crate::store::{Changes, KnownLead, LastSubmission, StoredSubmission, TimelineEntry, Touch};
 
 /// What deciding needs of the configuration. Made once.
 #[derive(Debug)]
@@ -26,8 +24,8 @@ pub struct Rules {
     pub mapping: std::sync::Arc<Mapping>,
     /// By source.
     pub sources: HashMap<SourceName, SourceRules>,
-    /// The secret that match keys are hashed with.
-    pub key_secret: [u8; 16],
+    /// Hashes match keys, and what else is to be recognised but not shown.
+    pub keys: KeyHasher,
     /// The configuration, as leads name it.
     pub config_hash: String,
 }
@@ -64,7 +62,7 @@ pub struct Prepared {
 #[derive(Debug)]
 struct Person {
     normalised: Normalised,
-    identity: i64,
+    content: i64,
     keys: Vec<KeyHash>,
 }
 
@@ -116,9 +114,14 @@ impl Prepared {
         self.people().flat_map(|person| person.keys.iter().copied())
     }
 
-    /// The identities of all that was found in it.
-    pub fn identities(&self) -> impl Iterator<Item = i64> {
-        self.people().map(|person| person.identity)
+    /// The vendor's ids of all that was found in it, with its source.
+    pub fn vendor_ids(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.people().filter_map(|person| {
+            Some((
+                &*self.event.source,
+                person.normalised.submission.vendor_id.as_deref()?,
+            ))
+        })
     }
 
     fn people(&self) -> impl Iterator<Item = &Person> {
@@ -143,38 +146,22 @@ impl Person {
     fn new(normalised: Normalised, rules: &Rules) -> Self {
         let submission = &normalised.submission;
         Self {
-            identity: identity(submission, &rules.key_secret),
+            content: content(submission, &rules.keys),
             keys: submission
                 .keys
                 .iter()
-                .map(|key| resolve::hash(key, &rules.key_secret))
+                .map(|key| rules.keys.hash(key))
                 .collect(),
             normalised,
         }
     }
 }
 
-/// Two submissions of one identity are one: the sender's own id says so, or the content does.
-fn identity(submission: &Submission, secret: &[u8; 16]) -> i64 {
-    let mut hasher = SipHasher13::new_with_key(secret);
-    let mut add = |text: &str| {
-        hasher.write(text.as_bytes());
-        hasher.write_u8(0xFF);
-    };
-    add(&submission.source);
-    match &submission.vendor_id {
-        Some(id) => {
-            add("id");
-            add(id);
-        }
-        None => {
-            for (name, value) in &submission.fields {
-                add(name);
-                add(value);
-            }
-        }
-    }
-    hasher.finish() as i64
+/// Keyed hash of source and values: what two clicks on one button have in common.
+fn content(submission: &Submission, keys: &KeyHasher) -> i64 {
+    let values = submission.fields.iter().chain(&submission.attribution);
+    let texts = values.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    keys.hash_texts(std::iter::once(&*submission.source).chain(texts))
 }
 
 /// What is known of the people whom a batch of events may concern; grows as the batch is decided.
@@ -182,10 +169,10 @@ fn identity(submission: &Submission, secret: &[u8; 16]) -> i64 {
 pub struct Known {
     leads: HashMap<LeadId, KnownLead>,
     by_key: HashMap<KeyHash, Vec<LeadId>>,
-    earlier: HashMap<i64, Vec<EarlierSubmission>>,
+    by_vendor_id: HashMap<(SourceName, String), LeadId>,
     /// Leads whose delivery was decided in this batch, and where it stands among the changes.
     decided: HashMap<LeadId, usize>,
-    changed: BTreeMap<LeadId, ()>,
+    changed: BTreeSet<LeadId>,
 }
 
 impl Known {
@@ -193,7 +180,7 @@ impl Known {
     pub fn new(
         leads: impl IntoIterator<Item = KnownLead>,
         keys: impl IntoIterator<Item = (KeyHash, LeadId)>,
-        earlier: impl IntoIterator<Item = EarlierSubmission>,
+        vendor_ids: impl IntoIterator<Item = (SourceName, String, LeadId)>,
     ) -> Self {
         let mut known = Self::default();
         known
@@ -202,53 +189,36 @@ impl Known {
         for (key, lead) in keys {
             known.by_key.entry(key).or_default().push(lead);
         }
-        for submission in earlier {
-            known
-                .earlier
-                .entry(submission.identity)
-                .or_default()
-                .push(submission);
-        }
+        let vendor_ids = vendor_ids.into_iter();
+        known
+            .by_vendor_id
+            .extend(vendor_ids.map(|(source, id, lead)| ((source, id), lead)));
         known
     }
 
     /// The leads that changed, as they are now.
-    pub fn into_changed_leads(mut self) -> Vec<Lead> {
+    pub fn into_changed_leads(mut self) -> Vec<KnownLead> {
         let leads = &mut self.leads;
         self.changed
-            .keys()
+            .iter()
             .filter_map(|id| leads.remove(id))
-            .map(|known| known.lead)
             .collect()
     }
 
-    fn lead_of_duplicate(
-        &self,
-        person: &Person,
-        source: &SourceRules,
-        received_at: Millis,
-    ) -> Option<LeadId> {
-        let submission = &person.normalised.submission;
-        let before = self.earlier.get(&person.identity)?;
-        before
-            .iter()
-            .filter(|earlier| match &submission.vendor_id {
-                Some(id) => earlier.vendor_id.as_ref() == Some(id),
-                None => received_at.since(earlier.received_at) <= source.duplicate_window,
-            })
-            .find_map(|earlier| earlier.lead.filter(|lead| self.leads.contains_key(lead)))
+    /// The lead that had this very submission before, by the sender's own id of it.
+    fn lead_of_vendor_id(&self, submission: &Submission) -> Option<LeadId> {
+        let id = submission.vendor_id.clone()?;
+        let lead = self.by_vendor_id.get(&(submission.source.clone(), id))?;
+        self.leads.contains_key(lead).then_some(*lead)
     }
 
-    fn resolve(&self, submission: &Submission, keys: &[KeyHash]) -> Resolution {
-        let candidates = keys.iter().flat_map(|key| {
-            self.by_key
-                .get(key)
-                .into_iter()
-                .flatten()
+    fn resolve(&self, submission: &Submission, keys: &KeyHasher) -> Resolution {
+        resolve(submission, |key| {
+            let leads = self.by_key.get(&keys.hash(key)).into_iter().flatten();
+            leads
                 .filter_map(|id| self.leads.get(id))
                 .map(|known| &known.lead)
-        });
-        resolve::resolve(submission, candidates)
+        })
     }
 }
 
@@ -308,7 +278,6 @@ fn row(event: &Event, rules: &Rules) -> StoredSubmission {
         source: event.source.clone(),
         received_at: event.received_at,
         at: event.received_at,
-        identity: None,
         vendor_id: None,
         lead: None,
         delivery: None,
@@ -394,7 +363,6 @@ impl Decision<'_> {
         StoredSubmission {
             ordinal: submission.ordinal,
             at: submission.at,
-            identity: Some(self.person.identity),
             vendor_id: submission.vendor_id.clone(),
             fields: json!({ "fields": submission.fields, "attribution": submission.attribution })
                 .to_string(),
@@ -404,34 +372,43 @@ impl Decision<'_> {
 
     /// Finds or makes the lead, merges, and decides what is to be sent.
     fn attach(&mut self, mut row: StoredSubmission, next_id: &mut dyn FnMut() -> i64) {
-        let source = self.rules.sources.get(&self.event.source);
-        let duplicate_of = source.and_then(|source| {
-            self.known
-                .lead_of_duplicate(self.person, source, self.event.received_at)
-        });
-        let resolution = match duplicate_of {
+        let sent_before = self.known.lead_of_vendor_id(self.submission());
+        let resolution = match sent_before {
             Some(lead) => Resolution {
                 lead: Some(lead),
-                by: None,
-                notes: Vec::new(),
+                ..Resolution::default()
             },
-            None => self.known.resolve(self.submission(), &self.person.keys),
+            None => self.known.resolve(self.submission(), &self.rules.keys),
         };
         let (id, is_new) = match resolution.lead {
             Some(id) => (id, false),
             None => (self.new_lead(LeadId(next_id())), true),
         };
+        let window = self
+            .rules
+            .sources
+            .get(&self.event.source)
+            .map(|source| source.duplicate_window);
         let Some(known) = self.known.leads.get_mut(&id) else {
             // Resolving only answers with leads that are known.
             return;
         };
+        let duplicate = sent_before.is_some()
+            || (row.vendor_id.is_none()
+                && known.last.content == self.person.content
+                && Some(self.event.received_at.since(known.last.received_at)) <= window);
+        known.last = LastSubmission {
+            content: self.person.content,
+            received_at: self.event.received_at,
+        };
+
         let mapping = &self.rules.mapping;
         let before = if is_new {
             BTreeMap::new()
         } else {
             mapping.fields(&known.lead.record).fields
         };
-        let changed = merge::merge(&mut known.lead.record, &self.person.normalised.submission);
+        let changed = merge(&mut known.lead, &self.person.normalised.submission);
         let mapped = mapping.fields(&known.lead.record);
         let whole = known.lead.salesforce_id.is_none() || self.force;
         let wanted: BTreeMap<String, Value> = mapped
@@ -441,12 +418,11 @@ impl Decision<'_> {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let on_its_way = known.delivering || self.known.decided.contains_key(&id);
-        let tells_something = mapped.fields != before || self.force;
-        let needed = tells_something || (known.lead.salesforce_id.is_none() && !on_its_way);
+        let needed = self.force
+            || mapped.fields != before
+            || (known.lead.salesforce_id.is_none() && !on_its_way);
 
-        if !changed.is_empty() || is_new {
-            self.known.changed.insert(id, ());
-        }
+        self.known.changed.insert(id);
         for key in &self.person.keys {
             let leads = self.known.by_key.entry(*key).or_default();
             if !leads.contains(&id) {
@@ -460,7 +436,7 @@ impl Decision<'_> {
         } else {
             row.outcome = Some(End::Merged);
             row.reason = Some(
-                if duplicate_of.is_some() {
+                if duplicate {
                     "duplicate"
                 } else {
                     "nothing to change"
@@ -468,13 +444,13 @@ impl Decision<'_> {
                 .to_owned(),
             );
         }
-        let kind = match (is_new, duplicate_of) {
+        let kind = match (is_new, duplicate) {
             (true, _) => "created",
-            (false, Some(_)) => "duplicate",
-            (false, None) => "merged",
+            (false, true) => "duplicate",
+            (false, false) => "merged",
         };
         self.write_down(id, kind, &resolution, &changed, &mapped.notes);
-        if duplicate_of.is_none() {
+        if !duplicate {
             self.touch(id);
         }
         self.remember(id);
@@ -492,6 +468,10 @@ impl Decision<'_> {
             id,
             KnownLead {
                 lead,
+                last: LastSubmission {
+                    content: 0,
+                    received_at: Millis(0),
+                },
                 delivering: false,
             },
         );
@@ -576,18 +556,13 @@ impl Decision<'_> {
         });
     }
 
+    /// For the events of this batch that follow.
     fn remember(&mut self, lead: LeadId) {
         let submission = &self.person.normalised.submission;
-        self.known
-            .earlier
-            .entry(self.person.identity)
-            .or_default()
-            .push(EarlierSubmission {
-                identity: self.person.identity,
-                event: self.event.id,
-                received_at: self.event.received_at,
-                vendor_id: submission.vendor_id.clone(),
-                lead: Some(lead),
-            });
+        if let Some(id) = &submission.vendor_id {
+            self.known
+                .by_vendor_id
+                .insert((submission.source.clone(), id.clone()), lead);
+        }
     }
 }

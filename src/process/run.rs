@@ -15,7 +15,7 @@ use crate::store::{Changes, Store, StoreError, Write};
 use crate::telemetry::{EndLabel, Metrics};
 
 /// The most events in one transaction.
-const MOST_EVENTS: usize = 256;
+const MOST_EVENTS: usize = 512;
 
 /// The longest that the loop waits without looking: another process may have asked for a replay.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -161,18 +161,18 @@ impl Process {
 /// What the store knows of the people in `prepared`.
 async fn load(write: &mut Write, prepared: &[Prepared]) -> Result<Known, StoreError> {
     let keys: BTreeSet<_> = prepared.iter().flat_map(Prepared::keys).collect();
-    let identities: BTreeSet<i64> = prepared.iter().flat_map(Prepared::identities).collect();
+    let vendor_ids: BTreeSet<(&str, &str)> =
+        prepared.iter().flat_map(Prepared::vendor_ids).collect();
     let keys = write
         .leads_by_keys(&keys.into_iter().collect::<Vec<_>>())
         .await?;
-    let earlier = write
-        .earlier_submissions(&identities.into_iter().collect::<Vec<_>>())
+    let vendor_ids = write
+        .leads_by_vendor_ids(&vendor_ids.into_iter().collect::<Vec<_>>())
         .await?;
-    let ids: BTreeSet<LeadId> = keys
-        .iter()
-        .map(|(_, lead)| *lead)
-        .chain(earlier.iter().filter_map(|row| row.lead))
+    let by_key = keys.iter().map(|(_, lead)| *lead);
+    let ids: BTreeSet<LeadId> = by_key
+        .chain(vendor_ids.iter().map(|(_, _, lead)| *lead))
         .collect();
     let leads = write.leads(ids).await?;
-    Ok(Known::new(leads, keys, earlier))
+    Ok(Known::new(leads, keys, vendor_ids))
 }

@@ -29,9 +29,25 @@ pub(super) struct Parent {
 impl Draft {
     /// Reads a body, or refuses it at the first value that cannot be read.
     pub(super) fn read(object: &Object, body: &Map<String, Json>) -> Result<Self, Refusal> {
+        Self::read_fields(object, body, |_| false)
+    }
+
+    /// The same, of a body whose `Id` says which row is meant.
+    pub(super) fn read_beside_id(
+        object: &Object,
+        body: &Map<String, Json>,
+    ) -> Result<Self, Refusal> {
+        Self::read_fields(object, body, is_id)
+    }
+
+    fn read_fields(
+        object: &Object,
+        body: &Map<String, Json>,
+        is_left_out: impl Fn(&str) -> bool,
+    ) -> Result<Self, Refusal> {
         let mut draft = Self::default();
         for (name, value) in body {
-            if name == "attributes" {
+            if name == "attributes" || is_left_out(name) {
                 continue;
             }
             if let Some(ix) = object.field(name) {
@@ -141,6 +157,11 @@ impl Draft {
             )
         })
     }
+}
+
+/// Whether a name in a body is that of the row's own id.
+pub(super) fn is_id(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Id")
 }
 
 /// Whether a record can never be without a value here; a checkbox has a refusal of its own.

@@ -31,8 +31,16 @@ pub(super) use listed;
 /// How long a writer waits for another process's write to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pages of write-ahead log before they are copied into the database file (4 KiB each).
-const CHECKPOINT_PAGES: &str = "2000";
+/// Pages of write-ahead log (4 KiB each) before a commit copies them into the database file. Pages
+/// of indexes are written again and again; the fewer copies, the less is written in all.
+const CHECKPOINT_PAGES: &str = "8000";
+
+/// The inbox's log is copied by `checkpoint_inbox`, so that no acknowledgement waits for it.
+const NO_CHECKPOINT: &str = "0";
+
+/// Pages of the inbox's log beyond which its writer waits until all are copied and starts the log
+/// anew: else it grows as long as the load lasts.
+const MOST_INBOX_LOG_PAGES: i64 = 16_000;
 
 /// The writer's page cache, in negative KiB as SQLite has it.
 const WRITER_CACHE: &str = "-8192";
@@ -54,14 +62,18 @@ pub(super) fn inbox_file(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
+fn options(
+    path: &Path,
+    synchronous: SqliteSynchronous,
+    checkpoint_pages: &'static str,
+) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .busy_timeout(BUSY_TIMEOUT)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("wal_autocheckpoint", checkpoint_pages)
         .pragma("temp_store", "memory")
         .statement_cache_capacity(256)
         .disable_statement_logging()
@@ -69,7 +81,7 @@ fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions 
 
 /// The connection that ingest appends by.
 pub(super) async fn connect_inbox(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
-    options(&inbox_file(path), SqliteSynchronous::Full)
+    options(&inbox_file(path), SqliteSynchronous::Full, NO_CHECKPOINT)
         .thread_name(|_| "store-inbox".to_owned())
         .connect()
         .await
@@ -106,7 +118,7 @@ async fn pool(
 /// The one connection that writes everything but the inbox. Its commits are atomic at once, and
 /// survive the end of the process; they survive a loss of power once `sync` has returned.
 pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    let options = options(path, SqliteSynchronous::Normal)
+    let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
         .pragma("cache_size", WRITER_CACHE)
         .thread_name(|_| "store-main".to_owned());
     pool(options, path, 1).await
@@ -114,10 +126,24 @@ pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Erro
 
 /// Connections that only read, and wait for no writer.
 pub(super) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    let options = options(path, SqliteSynchronous::Normal)
+    let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
         .pragma("query_only", "on")
         .thread_name(|n| format!("store-read-{n}"));
     pool(options, path, 2).await
+}
+
+/// Copies the inbox's log into its file, beside its writer.
+pub(super) async fn checkpoint_inbox(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let (_, pages, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)")
+        .fetch_one(&mut *connection)
+        .await?;
+    if pages > MOST_INBOX_LOG_PAGES {
+        // Little is left to copy, so its writer waits for little.
+        sqlx::query("PRAGMA wal_checkpoint(RESTART)")
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Makes all commits so far survive a loss of power: SQLite has written them to the write-ahead

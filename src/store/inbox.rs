@@ -47,6 +47,10 @@ impl InboxWriter {
         self.highest
     }
 
+    pub(super) fn into_connection(self) -> SqliteConnection {
+        self.connection
+    }
+
     /// Appends `rows`, whose ids are `first`, `first` + 1, …, in one transaction. When this
     /// returns they are on disk.
     pub async fn append(&mut self, first: EventId, rows: Vec<InboxRow>) -> Result<(), StoreError> {

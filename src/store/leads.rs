@@ -1,10 +1,9 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::timeline::{self, TimelineEntry};
-use super::{StoreError, Write, dead_letters, dialect, outbox};
+use super::{StoreError, Write, dead_letters, dialect, outbox, record};
 use crate::model::{
-    DeadLetter, Delivery, DeliveryId, End, EventId, KeyHash, KeyKind, Lead, LeadId, Millis,
-    SourceName,
+    DeadLetter, Delivery, DeliveryId, End, EventId, KeyHash, Lead, LeadId, Millis, SourceName,
 };
 
 /// What one submission held and what became of it, as the store keeps it.
@@ -20,8 +19,6 @@ pub struct StoredSubmission {
     pub received_at: Millis,
     /// When the person sent it.
     pub at: Millis,
-    /// Keyed hash of what makes it the same submission as another; none if nothing was read.
-    pub identity: Option<i64>,
     /// The sender's own id of it.
     pub vendor_id: Option<String>,
     /// Whose it is.
@@ -59,7 +56,7 @@ pub struct Touch {
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Leads as they are after the batch, new ones and changed ones.
-    pub leads: Vec<Lead>,
+    pub leads: Vec<KnownLead>,
     /// New match keys.
     pub keys: Vec<(KeyHash, LeadId)>,
     /// What the events held.
@@ -81,40 +78,36 @@ pub struct Changes {
 pub struct KnownLead {
     /// The lead.
     pub lead: Lead,
+    /// Keyed hash of the last submission's source and content, and when that was received.
+    pub last: LastSubmission,
     /// Whether a delivery of it is on its way.
     pub delivering: bool,
 }
 
-/// A submission that came before, as far as it decides whether another is the same.
-#[derive(Debug, Clone)]
-pub struct EarlierSubmission {
-    /// Keyed hash; see `StoredSubmission`.
-    pub identity: i64,
-    /// Its event.
-    pub event: EventId,
-    /// When that was received.
+/// What tells a double click from a second submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastSubmission {
+    /// Keyed hash of source and content.
+    pub content: i64,
+    /// When it was received.
     pub received_at: Millis,
-    /// The sender's own id of it.
-    pub vendor_id: Option<String>,
-    /// Whose it was.
-    pub lead: Option<LeadId>,
 }
 
 const BY_KEYS: &str = concat!(
-    "SELECT key, lead_id FROM match_key WHERE kind = $1 AND key IN ",
-    dialect::listed!("$2")
+    "SELECT key, lead_id FROM match_key WHERE key IN ",
+    dialect::listed!("$1")
 );
 
 const LEADS: &str = concat!(
-    "SELECT id, created_at, record, salesforce_id, EXISTS (SELECT 1 FROM delivery d \
+    "SELECT id, created_at, record, last_content, last_received_at, salesforce_id, EXISTS (SELECT 1 FROM delivery d \
      WHERE d.lead_id = lead.id AND d.state IN ('pending', 'sending')) FROM lead WHERE id IN ",
     dialect::listed!("$1")
 );
 
-const EARLIER: &str = concat!(
-    "SELECT identity, event_id, received_at, vendor_id, lead_id FROM submission WHERE identity IN ",
-    dialect::listed!("$1")
-);
+/// Pairs of source and vendor's id, as a JSON array of arrays.
+const BY_VENDOR_ID: &str = "SELECT s.source, s.vendor_id, s.lead_id FROM json_each($1) AS wanted \
+     JOIN submission s ON s.vendor_id = json_extract(wanted.value, '$[1]') \
+     AND s.source = json_extract(wanted.value, '$[0]') WHERE s.lead_id IS NOT NULL";
 
 impl Write {
     /// Which leads have one of `keys`.
@@ -122,24 +115,14 @@ impl Write {
         &mut self,
         keys: &[KeyHash],
     ) -> Result<Vec<(KeyHash, LeadId)>, StoreError> {
-        let mut found = Vec::new();
-        for kind in KeyKind::ALL {
-            let hashes = dialect::id_list(
-                keys.iter()
-                    .filter(|key| key.kind == kind)
-                    .map(|key| key.hash),
-            );
-            let rows: Vec<(i64, i64)> = sqlx::query_as(BY_KEYS)
-                .bind(kind as i64)
-                .bind(hashes)
-                .fetch_all(self.connection())
-                .await?;
-            found.extend(
-                rows.into_iter()
-                    .map(|(hash, lead)| (KeyHash { kind, hash }, LeadId(lead))),
-            );
-        }
-        Ok(found)
+        let rows: Vec<(i64, i64)> = sqlx::query_as(BY_KEYS)
+            .bind(dialect::id_list(keys.iter().map(|key| key.0)))
+            .fetch_all(self.connection())
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|(key, lead)| (KeyHash(key), LeadId(lead)))
+            .collect())
     }
 
     /// The leads of those ids.
@@ -147,49 +130,55 @@ impl Write {
         &mut self,
         ids: impl IntoIterator<Item = LeadId>,
     ) -> Result<Vec<KnownLead>, StoreError> {
-        let rows: Vec<(i64, i64, String, Option<String>, bool)> = sqlx::query_as(LEADS)
+        type Row = (i64, i64, String, i64, i64, Option<String>, bool);
+        let rows: Vec<Row> = sqlx::query_as(LEADS)
             .bind(dialect::id_list(ids.into_iter().map(|id| id.0)))
             .fetch_all(self.connection())
             .await?;
         rows.into_iter()
-            .map(|(id, created_at, record, salesforce_id, delivering)| {
-                let record =
-                    serde_json::from_str(&record).map_err(|error| StoreError::Damaged {
+            .map(
+                |(id, created_at, record, content, received_at, salesforce_id, delivering)| {
+                    let record = record::decode(&record).map_err(|error| StoreError::Damaged {
                         table: "lead",
                         id,
                         reason: error.to_string(),
                     })?;
-                let lead = Lead {
-                    id: LeadId(id),
-                    created_at: Millis(created_at),
-                    record,
-                    salesforce_id,
-                };
-                Ok(KnownLead { lead, delivering })
-            })
+                    let created_at = Millis(created_at);
+                    let lead = Lead {
+                        id: LeadId(id),
+                        created_at,
+                        record,
+                        salesforce_id,
+                    };
+                    let last = LastSubmission {
+                        content,
+                        received_at: Millis(received_at),
+                    };
+                    Ok(KnownLead {
+                        lead,
+                        last,
+                        delivering,
+                    })
+                },
+            )
             .collect()
     }
 
-    /// Submissions of those identities.
-    pub async fn earlier_submissions(
+    /// Whose the submissions of those sources and vendor's ids were.
+    pub async fn leads_by_vendor_ids(
         &mut self,
-        identities: &[i64],
-    ) -> Result<Vec<EarlierSubmission>, StoreError> {
-        let rows: Vec<(i64, i64, i64, Option<String>, Option<i64>)> = sqlx::query_as(EARLIER)
-            .bind(dialect::id_list(identities.iter().copied()))
+        wanted: &[(&str, &str)],
+    ) -> Result<Vec<(SourceName, String, LeadId)>, StoreError> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(BY_VENDOR_ID)
+            .bind(serde_json::json!(wanted).to_string())
             .fetch_all(self.connection())
             .await?;
         Ok(rows
             .into_iter()
-            .map(
-                |(identity, event, received_at, vendor_id, lead)| EarlierSubmission {
-                    identity,
-                    event: EventId(event),
-                    received_at: Millis(received_at),
-                    vendor_id,
-                    lead: lead.map(LeadId),
-                },
-            )
+            .map(|(source, vendor_id, lead)| (SourceName::new(&source), vendor_id, LeadId(lead)))
             .collect())
     }
 
@@ -223,23 +212,22 @@ impl Changes {
     }
 }
 
-fn encoded(error: serde_json::Error) -> sqlx::Error {
-    sqlx::Error::Encode(error.into())
-}
-
 async fn insert_leads(
     connection: &mut SqliteConnection,
-    leads: &[Lead],
+    leads: &[KnownLead],
     now: Millis,
 ) -> Result<(), StoreError> {
-    const LEAD: &str = "INSERT INTO lead (id, created_at, updated_at, record) VALUES";
-    const CHANGED: &str =
-        "ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, record = excluded.record";
-    dialect::insert(connection, LEAD, 4, CHANGED, leads, |values, lead| {
-        values.push(lead.id.0)?;
-        values.push(lead.created_at.0)?;
+    const LEAD: &str = "INSERT INTO lead (id, created_at, updated_at, record, last_content, last_received_at) VALUES";
+    const CHANGED: &str = "ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, \
+         record = excluded.record, last_content = excluded.last_content, \
+         last_received_at = excluded.last_received_at";
+    dialect::insert(connection, LEAD, 6, CHANGED, leads, |values, known| {
+        values.push(known.lead.id.0)?;
+        values.push(known.lead.created_at.0)?;
         values.push(now.0)?;
-        values.push(serde_json::to_string(&lead.record).map_err(encoded)?)
+        values.push(record::encode(&known.lead.record))?;
+        values.push(known.last.content)?;
+        values.push(known.last.received_at.0)
     })
     .await?;
     Ok(())
@@ -249,19 +237,18 @@ async fn insert_keys(
     connection: &mut SqliteConnection,
     keys: &[(KeyHash, LeadId)],
 ) -> Result<(), StoreError> {
-    const KEY: &str = "INSERT INTO match_key (kind, key, lead_id) VALUES";
+    const KEY: &str = "INSERT INTO match_key (key, lead_id) VALUES";
     // In the order of the tree, neighbours share pages.
     let mut keys = keys.to_vec();
     keys.sort_unstable();
     dialect::insert(
         connection,
         KEY,
-        3,
+        2,
         "ON CONFLICT DO NOTHING",
         &keys,
         |values, (key, lead)| {
-            values.push(key.kind as i64)?;
-            values.push(key.hash)?;
+            values.push(key.0)?;
             values.push(lead.0)
         },
     )
@@ -294,8 +281,7 @@ async fn insert_submissions(
     connection: &mut SqliteConnection,
     submissions: &[StoredSubmission],
 ) -> Result<(), StoreError> {
-    const SUBMISSION: &str = "INSERT INTO submission (event_id, ordinal, source, received_at, at, identity, \
-         vendor_id, lead_id, delivery_id, outcome, reason, config_hash, fields) VALUES";
+    const SUBMISSION: &str = "INSERT INTO submission (event_id, ordinal, source, received_at, at, vendor_id, lead_id, delivery_id, outcome, reason, config_hash, fields) VALUES";
     dialect::insert(
         connection,
         SUBMISSION,
@@ -308,7 +294,6 @@ async fn insert_submissions(
             values.push(&*row.source)?;
             values.push(row.received_at.0)?;
             values.push(row.at.0)?;
-            values.push(row.identity)?;
             values.push(row.vendor_id.as_deref())?;
             values.push(row.lead.map(|lead| lead.0))?;
             values.push(row.delivery.map(|delivery| delivery.0))?;

@@ -15,6 +15,7 @@ mod dialect;
 mod inbox;
 mod leads;
 mod outbox;
+mod record;
 mod timeline;
 
 use std::fs::{File, TryLockError};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Sqlite, Transaction};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::edge::random::{self, IdGenerator};
 use crate::model::{EventId, LeadId, Millis};
@@ -31,7 +32,7 @@ use crate::model::{EventId, LeadId, Millis};
 pub use audit::AuditLine;
 pub use dead_letters::OpenDeadLetter;
 pub use inbox::{InboxRow, InboxWriter};
-pub use leads::{Changes, EarlierSubmission, KnownLead, StoredSubmission, Touch};
+pub use leads::{Changes, KnownLead, LastSubmission, StoredSubmission, Touch};
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
 pub use timeline::{TimelineEntry, TimelineLine};
 
@@ -91,6 +92,7 @@ pub struct Store {
     path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
+    inbox_keeper: Mutex<SqliteConnection>,
     ids: IdGenerator,
     tag: String,
     key_secret: [u8; 16],
@@ -120,7 +122,7 @@ impl Store {
             Access::Command => return Err(StoreError::Missing(path)),
         };
         // Opening the inbox first makes its table, which the others attach.
-        drop(InboxWriter::open(&path).await?);
+        let inbox_keeper = InboxWriter::open(&path).await?.into_connection();
         let writer = dialect::connect_writer(&path).await?;
         sqlx::migrate!("src/store/migrations/sqlite/main")
             .run_direct(None, &mut *writer.acquire().await?, false)
@@ -147,6 +149,7 @@ impl Store {
             path,
             writer,
             readers,
+            inbox_keeper: Mutex::new(inbox_keeper),
             ids: IdGenerator::above(highest),
             tag,
             key_secret,
@@ -211,8 +214,15 @@ impl Store {
         ))
     }
 
+    /// Copies the inbox's log into its file. To be called about once a second while events come in.
+    pub async fn checkpoint_inbox(&self) -> Result<(), StoreError> {
+        Ok(dialect::checkpoint_inbox(&mut *self.inbox_keeper.lock().await).await?)
+    }
+
     /// Closes all connections; what is open elsewhere is finished first.
     pub async fn close(&self) {
+        // The last word on the inbox; without it the next start reads a longer log, and no more.
+        let _ = self.checkpoint_inbox().await;
         self.readers.close().await;
         self.writer.close().await;
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::context::NormaliseContext;
 use super::{placeholder, text};
 
 /// Click ids are the longest: some hundred characters.
@@ -13,13 +14,17 @@ const MAX_VALUES: usize = 100;
 const MAX_NAME_CHARS: usize = 100;
 
 /// Trims values and drops blank ones and templates that nobody filled in (`{{campaign.name}}`).
-pub(super) fn normalise(raw: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(super) fn normalise(
+    raw: BTreeMap<String, String>,
+    context: &NormaliseContext,
+) -> BTreeMap<String, String> {
     raw.into_iter()
         .filter(|(name, _)| name.chars().count() <= MAX_NAME_CHARS)
         .filter_map(|(name, value)| {
             let value = text::clean_opaque(&value, MAX_CHARS);
             let says_something = !text::is_blank(&value) && !placeholder::is_template(&value);
-            says_something.then(|| (name, value.into_owned()))
+            let replaced = context.replace(&name, &value);
+            says_something.then(|| (name, replaced.unwrap_or_else(|| value.into_owned())))
         })
         .take(MAX_VALUES)
         .collect()
@@ -42,7 +47,9 @@ mod tests {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let kept: Vec<(String, String)> = normalise(raw).into_iter().collect();
+        let kept: Vec<(String, String)> = normalise(raw, &NormaliseContext::default())
+            .into_iter()
+            .collect();
         let expect = [
             ("gclid", "Cj0KCQ_TeSt"),
             ("utm_campaign", "Spring & Summer"),
@@ -58,6 +65,9 @@ mod tests {
         let raw = [("gclid".to_owned(), "a".repeat(10_000))]
             .into_iter()
             .collect();
-        assert_eq!(normalise(raw)["gclid"].len(), MAX_CHARS);
+        assert_eq!(
+            normalise(raw, &NormaliseContext::default())["gclid"].len(),
+            MAX_CHARS
+        );
     }
 }

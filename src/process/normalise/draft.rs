@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::text;
 use crate::model::Note;
 
 /// A submission while its fields are normalised one after the other: values that are never blank,
@@ -23,7 +24,7 @@ impl Draft {
 
     /// Sets the field; a blank value removes it.
     pub fn set(&mut self, field: &str, value: &str) {
-        if value.is_empty() {
+        if text::is_blank(value) {
             self.fields.remove(field);
         } else if self.get(field) != Some(value) {
             self.fields.insert(field.to_owned(), value.to_owned());

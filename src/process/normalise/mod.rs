@@ -19,11 +19,14 @@ mod entities;
 pub mod fold;
 mod keys;
 mod language;
+pub mod mailbox;
 mod name;
 pub mod phone;
 mod place;
 mod placeholder;
 mod submission;
+#[cfg(test)]
+mod tests;
 mod text;
 mod website;
 

@@ -106,7 +106,7 @@ pub fn normalise(event: &Event, extracted: Extracted, context: &NormaliseContext
             source: event.source.clone(),
             at,
             vendor_id: extracted.vendor_id,
-            attribution: attribution::normalise(extracted.attribution),
+            attribution: attribution::normalise(extracted.attribution, context),
             keys: match_keys(&draft.fields),
             fields: draft.fields,
             notes: draft.notes,
@@ -133,9 +133,17 @@ fn clean_all(
             continue;
         }
         let name = name.text.as_ref();
-        let standard = field::find(name).is_some();
+        let standard = field::find(name).is_some() || place::CODES.contains(&name);
         let (limit, lines) = limits(name, standard);
-        let value = text::clean(&sent, limit, lines);
+        let mut value = text::clean(&sent, limit, lines);
+        // One of several values may be decodable where all of them were not.
+        while standard && !MAY_REPEAT.contains(&name) {
+            let once = text::said_once(&value.text);
+            if once.len() == value.text.len() {
+                break;
+            }
+            value.text = text::clean(once, limit, lines).text.into_owned().into();
+        }
         if text::is_blank(&value.text) || draft.get(name).is_some() {
             continue;
         }
@@ -158,14 +166,9 @@ fn clean_all(
             let message = format!("the text was longer than {limit} characters; cut");
             draft.note("text.cut", name, &message);
         }
-        let value = if standard && !MAY_REPEAT.contains(&name) {
-            said_once(&value.text)
-        } else {
-            &value.text
-        };
-        match context.replace(name, value) {
+        match context.replace(name, &value.text) {
             Some(replacement) => draft.set(name, &replacement),
-            None => draft.set(name, value),
+            None => draft.set(name, &value.text),
         }
     }
 }
@@ -174,7 +177,7 @@ fn clean_all(
 fn limits(name: &str, standard: bool) -> (usize, Lines) {
     let limit = match name {
         "email" => 320,
-        "full_name" | "first_name" | "last_name" | "salutation" => 200,
+        "full_name" | "first_name" | "last_name" | "salutation" => name::MAX_CHARS,
         "phone" | "mobile" | "fax" => 64,
         "message" => 32_000,
         "street" | "website" | "consent" => 1_000,
@@ -187,18 +190,6 @@ fn limits(name: &str, standard: bool) -> (usize, Lines) {
         Lines::Join
     };
     (limit, lines)
-}
-
-/// One value that a form sent several times (a hidden field beside a visible one).
-fn said_once(value: &str) -> &str {
-    let mut parts = value
-        .split(';')
-        .map(str::trim)
-        .filter(|part| !part.is_empty());
-    match parts.next() {
-        Some(first) if value.contains(';') && parts.all(|part| part == first) => first,
-        _ => value,
-    }
 }
 
 /// Templates that nobody filled in are blank everywhere, words without an answer where an answer
@@ -228,8 +219,7 @@ fn drop_placeholder(draft: &mut Draft, name: &str) {
         return;
     };
     // A message of signs only (👍) is one.
-    let signs_only =
-        !value.chars().any(char::is_alphanumeric) && value.chars().any(|c| !c.is_ascii());
+    let signs_only = !value.chars().any(char::is_alphanumeric) && !value.is_ascii();
     if placeholder::is_placeholder(value) && !(name == "message" && signs_only) {
         draft.take(name);
         draft.note(
@@ -268,322 +258,4 @@ fn judge(verdict: Verdict, draft: &Draft) -> Verdict {
         );
     }
     verdict
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use bytes::Bytes;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::model::{EventId, EventMeta, NewEvent, SourceName};
-
-    fn event() -> Event {
-        Event {
-            id: EventId(1),
-            received: NewEvent {
-                source: SourceName::new("demo"),
-                received_at: Millis(1_000_000_000),
-                content_type: String::new(),
-                meta: EventMeta {
-                    accept_language: Some("de-DE,de;q=0.9,en;q=0.8".to_owned()),
-                    ..EventMeta::default()
-                },
-                body: Bytes::new(),
-            },
-        }
-    }
-
-    fn context() -> NormaliseContext {
-        NormaliseContext {
-            default_country: Country::from_code("DE"),
-            lead_source: Some("Web".to_owned()),
-            campaign: None,
-            values: BTreeMap::new(),
-        }
-    }
-
-    fn extracted(fields: BTreeMap<String, String>) -> Extracted {
-        Extracted {
-            fields,
-            ..Extracted::default()
-        }
-    }
-
-    fn run(fields: &[(&str, &str)]) -> Normalised {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        normalise(&event(), extracted(fields), &context())
-    }
-
-    fn shown(normalised: &Normalised) -> String {
-        let mut lines = String::new();
-        for (name, value) in &normalised.submission.fields {
-            lines.push_str(&format!("{name} = {value:?}\n"));
-        }
-        for key in &normalised.submission.keys {
-            lines.push_str(&format!("key {:?} {}\n", key.kind, key.value));
-        }
-        for note in &normalised.submission.notes {
-            lines.push_str(&format!("note {} {}\n", note.field, note.code));
-        }
-        lines
-    }
-
-    #[test]
-    fn a_german_lead() {
-        insta::assert_snapshot!(shown(&run(&[
-            ("email", " J.Mueller@BÜCHER.example "),
-            ("full_name", "Herr Dr. Jürgen MÃ¼ller"),
-            ("phone", "030/901820"),
-            ("company", "Bücher &amp; Söhne GmbH"),
-            ("country", "Deutschland"),
-            ("state", "Berlin"),
-            ("website", "Bücher.example/Über"),
-            ("message", "Guten Tag,\r\n\r\nbitte Angebot."),
-            ("consent", "Ja"),
-            ("email_opt_out", "0"),
-            ("plan", "Pro"),
-        ])), @r#""#);
-    }
-
-    #[test]
-    fn a_lead_of_the_united_states() {
-        insta::assert_snapshot!(shown(&run(&[
-            ("email", "anna@gmial.com"),
-            ("first_name", "ANNA"),
-            ("last_name", "O'BRIEN"),
-            ("phone", "(212) 736-5000 x12; 917-555-2368"),
-            ("country", "USA"),
-            ("state", "ny"),
-            ("company", "n/a"),
-            ("do_not_call", "on"),
-            ("lead_source", "Trade Show"),
-            ("language", "English"),
-        ])), @r#""#);
-    }
-
-    #[test]
-    fn a_lead_that_cannot_be_read_keeps_what_was_typed() {
-        insta::assert_snapshot!(shown(&run(&[
-            ("email", "anna at home"),
-            ("full_name", "山田太郎様"),
-            ("phone", "call me"),
-            ("country", "Middle Earth"),
-            ("state", "Shire"),
-            ("website", "none yet"),
-            ("title", "{{title}}"),
-        ])), @r#""#);
-    }
-
-    #[test]
-    fn only_a_made_up_contact_makes_a_test() {
-        for (fields, is_test) in [
-            (
-                &[("email", "test@test.com"), ("last_name", "Test")][..],
-                true,
-            ),
-            (&[("phone", "1234567890")], true),
-            (
-                &[("email", "test@test.com"), ("phone", "030 901820")],
-                false,
-            ),
-            (&[("email", "n/a")], false),
-            (
-                &[("email", "anna@acme.example"), ("phone", "0000000")],
-                false,
-            ),
-        ] {
-            let verdict = run(fields).verdict;
-            assert_eq!(matches!(verdict, Verdict::Test(_)), is_test, "{fields:?}");
-        }
-        let spam = Extracted {
-            verdict: Verdict::Spam("honeypot".to_owned()),
-            fields: [("email".to_owned(), "test@test.com".to_owned())]
-                .into_iter()
-                .collect(),
-            ..Extracted::default()
-        };
-        assert!(matches!(
-            normalise(&event(), spam, &context()).verdict,
-            Verdict::Spam(_)
-        ));
-    }
-
-    #[test]
-    fn a_time_ahead_of_ours_does_not_count() {
-        let at = |said: i64| {
-            let extracted = Extracted {
-                at: Some(Millis(said)),
-                ..Extracted::default()
-            };
-            normalise(&event(), extracted, &context()).submission.at
-        };
-        assert_eq!(at(5), Millis(5));
-        assert_eq!(at(1_000_200_000), Millis(1_000_200_000));
-        assert_eq!(at(1_000_400_000), Millis(1_000_000_000));
-    }
-
-    #[test]
-    fn other_fields_are_kept_within_limits() {
-        let many = (0..300)
-            .map(|n| (format!("q{n:03}"), "yes".to_owned()))
-            .collect();
-        let submission = normalise(&event(), extracted(many), &context()).submission;
-        assert_eq!(
-            submission
-                .fields
-                .keys()
-                .filter(|name| name.starts_with('q'))
-                .count(),
-            200
-        );
-        assert_eq!(submission.notes[0].code, "fields.too_many");
-        let other = run(&[("budget", "unknown"), ("topics", "crm;ads")]);
-        assert_eq!(other.submission.fields["budget"], "unknown");
-        assert_eq!(other.submission.fields["topics"], "crm;ads");
-    }
-
-    #[test]
-    fn a_value_sent_twice_is_one() {
-        let fields = run(&[
-            ("last_name", "Miller;Miller"),
-            ("email", ";a@acme.example"),
-            ("company", "A;B"),
-        ])
-        .submission
-        .fields;
-        assert_eq!(fields["last_name"], "Miller");
-        assert_eq!(fields["email"], "a@acme.example");
-        assert_eq!(fields["company"], "A;B");
-    }
-
-    /// Values that meet the rules' edges far more often than random text does.
-    fn value() -> impl Strategy<Value = String> {
-        let words = prop::sample::select(vec![
-            "Anna",
-            "Müller",
-            "MILLER",
-            "jean",
-            "van",
-            "der",
-            "Dr.",
-            "Herr",
-            "Jr.",
-            "PhD",
-            "Test",
-            "Null",
-            "n/a",
-            "-",
-            "x",
-            "山田",
-            "太郎",
-            "様",
-            "김민준",
-            "محمد",
-            "بن",
-            "Иван",
-            "Иванович",
-            "ıŞIK",
-            "Nguyễn",
-            "+49",
-            "030",
-            "901820",
-            "0171",
-            "1234567",
-            "555-0123",
-            "ext",
-            "a@b.example",
-            "test@test.com",
-            "@",
-            "CA",
-            "Georgia",
-            "US",
-            "Texas",
-            "NA",
-            "https://",
-            "Acme.example",
-            "{{x}}",
-            ",",
-            ";",
-            "/",
-            "&amp;",
-            "Ã¼",
-            "\u{200D}",
-            "\n",
-            "0",
-            "1",
-            "on",
-            "no",
-            "de",
-            "la",
-            "O'",
-            "mc",
-            "II",
-            "・",
-            "(",
-            ")",
-            "[at]",
-            "private",
-            "Prof",
-            "<",
-            ">",
-            "é",
-            "e\u{301}",
-        ]);
-        let joined = (
-            prop::collection::vec(words, 0..5),
-            prop::sample::select(vec!["", " ", " ", "; "]),
-        )
-            .prop_map(|(words, separator)| words.join(separator));
-        prop_oneof![4 => joined, 1 => any::<String>()]
-    }
-
-    fn fields() -> impl Strategy<Value = BTreeMap<String, String>> {
-        let names: Vec<String> = field::FIELDS
-            .iter()
-            .map(|field| field.name.to_owned())
-            .chain(
-                [
-                    "country_code",
-                    "state_code",
-                    "phone_extension",
-                    "email_as_typed",
-                    "plan",
-                ]
-                .map(str::to_owned),
-            )
-            .collect();
-        let name = prop_oneof![20 => prop::sample::select(names), 1 => any::<String>()];
-        prop::collection::btree_map(name, value(), 0..12)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(600))]
-
-        #[test]
-        fn normalising_what_was_normalised_changes_nothing(fields in fields()) {
-            let once = normalise(&event(), extracted(fields), &context()).submission;
-            for (name, value) in &once.fields {
-                prop_assert!(!text::is_blank(value), "{} is blank", name);
-            }
-            let twice = normalise(&event(), extracted(once.fields.clone()), &context()).submission;
-            prop_assert_eq!(&twice.fields, &once.fields);
-            prop_assert_eq!(&twice.keys, &once.keys);
-        }
-
-        #[test]
-        fn notes_hold_no_values(fields in fields()) {
-            let submission = normalise(&event(), extracted(fields.clone()), &context()).submission;
-            for note in &submission.notes {
-                for value in fields.values().filter(|value| value.contains('@') && value.len() > 3) {
-                    prop_assert!(!note.message.contains(value.as_str()) || note.message.contains("such as"));
-                }
-            }
-        }
-    }
 }

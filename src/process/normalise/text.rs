@@ -93,6 +93,22 @@ pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || is_unseen(c))
 }
 
+/// One value that a form sent several times (a hidden field beside a visible one).
+pub(super) fn said_once(value: &str) -> &str {
+    if !value.contains(';') {
+        return value;
+    }
+    let mut parts = value
+        .split(';')
+        .map(str::trim)
+        .filter(|part| !is_blank(part));
+    match parts.next() {
+        None => "",
+        Some(first) if parts.all(|part| part == first) => first,
+        Some(_) => value,
+    }
+}
+
 /// Characters that are kept inside text (they join letters and emoji) or take up space, but say
 /// nothing by themselves: joiners, variation selectors, Hangul fillers, the blank of Braille.
 fn is_unseen(c: char) -> bool {

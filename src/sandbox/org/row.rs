@@ -45,6 +45,11 @@ impl Row {
             .map(|at| &self.values[at].1)
     }
 
+    /// Gives back the room that growing left over: there may be a hundred thousand rows.
+    pub(super) fn trim(&mut self) {
+        self.values.shrink_to_fit();
+    }
+
     pub(super) fn set(&mut self, ix: FieldIx, value: Option<Value>) {
         let value = value.filter(|value| *value != Value::Bool(false));
         match (

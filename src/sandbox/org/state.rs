@@ -127,8 +127,9 @@ impl Org {
     }
 
     /// Adds a record.
-    pub(super) fn push(&mut self, object: ObjectIx, row: Row) -> RecordId {
+    pub(super) fn push(&mut self, object: ObjectIx, mut row: Row) -> RecordId {
         let id = row.id;
+        row.trim();
         self.tables[object].push(row);
         if self.marks > 0 {
             self.journal.push(Undo::Created(object));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::call::{Answer, Call, Outcome};
 use super::rows::{find_fields, find_key, find_object, record_json};
-use crate::sandbox::draft::Draft;
+use crate::sandbox::draft::{Draft, is_id};
 use crate::sandbox::errors::{Refusal, Refusals};
 use crate::sandbox::handle::State;
 use crate::sandbox::ids::RecordId;
@@ -43,20 +43,19 @@ pub(super) fn update(state: &mut State, call: &Call<'_>) -> Outcome {
     let mut seen = HashSet::new();
     Ok(each_row(state, &batch, |state, row| {
         let object = row.object(state)?;
-        let (id, fields) = row.split_id();
-        let id = id.ok_or_else(|| {
+        let id = row.id().ok_or_else(|| {
             Refusal::field(
                 "MISSING_ARGUMENT",
                 "Id not specified in an update call",
                 "Id",
             )
         })?;
-        let id = parse_id(&id)?;
+        let id = parse_id(id)?;
         if !seen.insert(id) {
             let message = format!("Duplicate id in list: {id}");
             return Err(Refusal::row("DUPLICATE_VALUE", message).into());
         }
-        update_row(state, object, id, &fields, &write).map(Done::Plain)
+        update_row(state, object, id, row.fields, &write).map(Done::Plain)
     }))
 }
 
@@ -82,18 +81,18 @@ pub(super) fn upsert(state: &mut State, call: &Call<'_>, object: &str, field: &s
         }
         let known = state.org.object(object);
         let Some(key_field) = key_field else {
-            let (id, fields) = row.split_id();
-            let upserted = if let Some(id) = id {
-                Upserted::Updated(update_row(state, object, parse_id(&id)?, &fields, &write)?)
+            let upserted = if let Some(id) = row.id() {
+                let id = parse_id(id)?;
+                Upserted::Updated(update_row(state, object, id, row.fields, &write)?)
             } else {
                 lock(state, None)?;
-                let draft = Draft::read(state.org.object(object), &fields)?;
+                let draft = Draft::read(state.org.object(object), row.fields)?;
                 Upserted::Created(state.org.create(object, draft, &write)?)
             };
             return Ok(Done::Upsert(upserted));
         };
         let name = &known.at(key_field).name;
-        if let (Some(id), _) = row.split_id() {
+        if let Some(id) = row.id() {
             let message =
                 format!("cannot specify both an external ID {name} and a salesforce id: {id}");
             return Err(Refusal::row("INVALID_FIELD", message).into());
@@ -262,21 +261,10 @@ impl BatchRow<'_> {
         })
     }
 
-    /// The row's id, and its fields without it.
-    fn split_id(&self) -> (Option<String>, Map<String, Json>) {
-        let is_id = |name: &str| name.eq_ignore_ascii_case("Id");
+    /// The row's id.
+    fn id(&self) -> Option<&str> {
         let id = self.fields.iter().find(|(name, _)| is_id(name));
-        let id = id.and_then(|(_, id)| id.as_str()).map(str::to_owned);
-        if id.is_none() {
-            return (None, self.fields.clone());
-        }
-        let fields = self.fields.iter().filter(|(name, _)| !is_id(name));
-        (
-            id,
-            fields
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-        )
+        id.and_then(|(_, id)| id.as_str())
     }
 }
 
@@ -335,7 +323,7 @@ fn update_row(
         let message = format!("{} ID: id value of incorrect type: {id}", known.label);
         return Err(Refusal::field("MALFORMED_ID", message, "Id").into());
     }
-    let draft = Draft::read(known, fields)?;
+    let draft = Draft::read_beside_id(known, fields)?;
     lock(state, Some(id))?;
     if state.org.table(object).get(id).is_none() {
         return Err(

@@ -110,11 +110,7 @@ impl Reading<'_> {
                 continue;
             }
             self.state[index] = State::Used;
-            let values = texts(field).map(|value| {
-                let replaced = mapping.values.get(&value).cloned();
-                replaced.unwrap_or(value)
-            });
-            let Some(value) = choose(target, values.collect()) else {
+            let Some(value) = choose(target, texts(field).collect()) else {
                 continue;
             };
             if ATTRIBUTION.contains(&target.as_str()) {

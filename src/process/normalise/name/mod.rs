@@ -7,7 +7,8 @@ mod words;
 
 use super::draft::Draft;
 use super::place::Country;
-use super::{email, fold, placeholder};
+use super::text::{self, Lines};
+use super::{email, fold, mailbox, placeholder};
 use case::Alphabet;
 use split::Split;
 
@@ -32,9 +33,12 @@ impl Hints {
     }
 }
 
+/// The longest name that is kept, in characters.
+pub(super) const MAX_CHARS: usize = 200;
+
 const FIELDS: [&str; 3] = ["full_name", "first_name", "last_name"];
 
-/// Moves an e-mail address typed into a name field to `email`, if that is blank.
+/// Moves an e-mail address typed into a name field to `email`, if that holds none.
 ///
 /// Before `email` is normalised.
 pub(super) fn move_emails(draft: &mut Draft) {
@@ -46,8 +50,12 @@ pub(super) fn move_emails(draft: &mut Draft) {
         else {
             continue;
         };
-        match draft.get("email").map(email::parse) {
+        let known = draft.get("email").and_then(email::parse);
+        match known.filter(|known| !mailbox::is_placeholder(known)) {
             None => {
+                if let Some(unreadable) = draft.take("email") {
+                    draft.set("email_as_typed", &unreadable);
+                }
                 draft.set("email", &address);
                 draft.note(
                     "name.email_moved",
@@ -55,7 +63,7 @@ pub(super) fn move_emails(draft: &mut Draft) {
                     "an e-mail address was in this field; moved to email",
                 );
             }
-            Some(Some(other)) if other == address => {}
+            Some(known) if known == address => {}
             Some(_) => continue,
         }
         draft.take(field);
@@ -143,11 +151,18 @@ fn strip_honorifics(draft: &mut Draft, field: &str) {
     let Some(name) = draft.take(field) else {
         return;
     };
-    let (rest, salutation) = words::strip_honorifics(&name);
-    draft.set(field, rest);
+    // A part may be decodable where the whole was not.
+    let cleaned = text::clean(trim(&name), MAX_CHARS, Lines::Join).text;
+    let (rest, salutation) = words::strip_honorifics(text::said_once(trim(&cleaned)));
+    draft.set(field, trim(rest));
     if let Some(salutation) = salutation {
         note_honorific(draft, field, salutation);
     }
+}
+
+/// Separators at the ends are left over from other fields or from splitting.
+fn trim(name: &str) -> &str {
+    name.trim_matches([' ', ',', ';'])
 }
 
 fn note_honorific(draft: &mut Draft, field: &str, salutation: &str) {
@@ -201,20 +216,22 @@ fn bring_together(draft: &mut Draft, hints: &Hints) {
             draft.set("first_name", &first);
             draft.set("last_name", &last);
         }
-        (Some(first), None, Some(full)) => match without_words(&full, &first) {
-            Some(last) => set_split(draft, Split { first, last }, "full_name"),
-            None => {
+        (Some(first), None, Some(full)) => {
+            if let Some(last) = without_words(&full, &first) {
+                set_split(draft, Split { first, last }, "full_name");
+            } else {
                 draft.set("full_name", &full);
                 draft.set("first_name", &first);
             }
-        },
-        (None, Some(last), Some(full)) => match without_words(&full, &last) {
-            Some(first) => set_split(draft, Split { first, last }, "full_name"),
-            None => {
+        }
+        (None, Some(last), Some(full)) => {
+            if let Some(first) = without_words(&full, &last) {
+                set_split(draft, Split { first, last }, "full_name");
+            } else {
                 draft.set("full_name", &full);
                 draft.set("last_name", &last);
             }
-        },
+        }
     }
 }
 

@@ -25,12 +25,15 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         by_code: HashMap::new(),
         by_name: HashMap::new(),
     };
-    for line in include_str!("countries.txt").lines() {
+    for line in include_str!("countries.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
         let mut columns = line.split('|');
         let (Some(alpha2), Some(alpha3), Some(name)) =
             (columns.next(), columns.next(), columns.next())
         else {
-            continue; // the comment at the top
+            continue;
         };
         // Lives as long as the table, which is never dropped.
         let country = Country(Box::leak(Box::new(Row { alpha2, name })));

@@ -8,6 +8,9 @@ pub use region::Region;
 
 use super::draft::Draft;
 
+/// The fields beside `country` and `state` that hold their codes, also as forms send them.
+pub(super) const CODES: [&str; 2] = ["country_code", "state_code"];
+
 /// Country and state, each as its English name, with its code beside it (`country_code`,
 /// `state_code`). What cannot be read is kept as typed, and noted.
 ///

@@ -24,12 +24,15 @@ struct Entry {
 /// All regions that a folded text can mean.
 static TABLE: LazyLock<HashMap<String, Vec<Entry>>> = LazyLock::new(|| {
     let mut table: HashMap<String, Vec<Entry>> = HashMap::new();
-    for line in include_str!("regions.txt").lines() {
+    for line in include_str!("regions.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
         let mut columns = line.split('|');
         let (Some(country), Some(code), Some(name)) =
             (columns.next(), columns.next(), columns.next())
         else {
-            continue; // the comment at the top
+            continue;
         };
         let region = Region {
             country,

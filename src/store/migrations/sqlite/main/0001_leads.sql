@@ -6,15 +6,13 @@ CREATE TABLE store_info (
 ) WITHOUT ROWID;
 
 -- What each event held, and what became of it. `outcome` is NULL while in flight. An event that
--- held nobody, or could not be read, has one row without a lead. `identity` is a keyed hash of
--- source and vendor's id, or of source and content where there is no id.
+-- held nobody, or could not be read, has one row without a lead.
 CREATE TABLE submission (
     event_id BIGINT NOT NULL,
     ordinal BIGINT NOT NULL,
     source TEXT NOT NULL,
     received_at BIGINT NOT NULL,
     at BIGINT NOT NULL,
-    identity BIGINT,
     vendor_id TEXT,
     lead_id BIGINT,
     delivery_id BIGINT,
@@ -24,24 +22,26 @@ CREATE TABLE submission (
     fields TEXT NOT NULL,
     PRIMARY KEY (event_id, ordinal)
 ) WITHOUT ROWID;
-CREATE INDEX submission_identity ON submission (identity) WHERE identity IS NOT NULL;
+CREATE INDEX submission_vendor ON submission (vendor_id, source) WHERE vendor_id IS NOT NULL;
 CREATE INDEX submission_delivery ON submission (delivery_id) WHERE delivery_id IS NOT NULL;
 
+-- `last_content` is a keyed hash of the last submission's source and content, received at
+-- `last_received_at`: the same again soon after is a double click.
 CREATE TABLE lead (
     id INTEGER PRIMARY KEY NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     record TEXT NOT NULL,
+    last_content BIGINT NOT NULL,
+    last_received_at BIGINT NOT NULL,
     salesforce_id TEXT
 );
-CREATE INDEX lead_salesforce ON lead (salesforce_id) WHERE salesforce_id IS NOT NULL;
 
 -- `key` is a keyed hash: no personal data here, and a match is verified on the lead's own values.
 CREATE TABLE match_key (
-    kind BIGINT NOT NULL,
     key BIGINT NOT NULL,
     lead_id BIGINT NOT NULL,
-    PRIMARY KEY (kind, key, lead_id)
+    PRIMARY KEY (key, lead_id)
 ) WITHOUT ROWID;
 
 CREATE TABLE touch (

@@ -1,0 +1,380 @@
+use std::collections::BTreeMap;
+
+use super::given_name;
+use super::merge::{KNOWN_EMAILS, KNOWN_PHONES};
+use crate::model::{Held, KeyKind, Lead, LeadId, MatchKey, Note, Submission};
+use crate::process::normalise::{fold, mailbox};
+
+/// Which lead a submission belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resolution {
+    /// The lead, or `None` for a new person.
+    pub lead: Option<LeadId>,
+    /// What they were matched by.
+    pub by: Option<KeyKind>,
+    /// What a person might wonder about, for the timeline. No values.
+    pub notes: Vec<Note>,
+}
+
+/// Finds the lead that `submission` belongs to: by e-mail, then by phone with last name.
+///
+/// `known` gives the leads under a match key; those whose own values do not agree are left out,
+/// since keys are looked up by hash. Of several leads the oldest, which has the lowest id, is taken.
+///
+/// A phone is not a person: father and son, or a couple at one line, stay apart if their given
+/// names or generations contradict. So do the people behind a role's mailbox (`info@`).
+pub fn resolve<'k, F, L>(submission: &Submission, known: F) -> Resolution
+where
+    F: Fn(&MatchKey) -> L,
+    L: IntoIterator<Item = &'k Lead>,
+{
+    let mut resolution = Resolution::default();
+    let mut keys: Vec<&MatchKey> = submission.keys.iter().collect();
+    keys.sort_by_key(|key| key.kind);
+    for key in keys {
+        let mut same: Vec<LeadId> = Vec::new();
+        for lead in known(key) {
+            if !has_key(&lead.record, key) {
+                continue;
+            }
+            if is_another_person(&lead.record, submission, key) {
+                resolution.note(
+                    "resolve.another_person",
+                    key.kind,
+                    "another lead shares this, but its name says that it is another person",
+                );
+            } else {
+                same.push(lead.id);
+            }
+        }
+        same.sort_unstable();
+        same.dedup();
+        let Some(oldest) = same.first() else {
+            continue;
+        };
+        match resolution.lead {
+            None => {
+                resolution.lead = Some(*oldest);
+                resolution.by = Some(key.kind);
+                if same.len() > 1 {
+                    resolution.note(
+                        "resolve.several",
+                        key.kind,
+                        "several leads share this; the oldest is taken",
+                    );
+                }
+            }
+            Some(lead) if !same.contains(&lead) => {
+                resolution.note(
+                    "resolve.other_lead",
+                    key.kind,
+                    "another lead shares this, but a stronger match decides",
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    resolution
+}
+
+impl Resolution {
+    fn note(&mut self, code: &str, kind: KeyKind, message: &str) {
+        let field = match kind {
+            KeyKind::Email => "email",
+            KeyKind::PhoneAndLastName => "phone",
+        };
+        if self
+            .notes
+            .iter()
+            .any(|note| note.code == code && note.field == field)
+        {
+            return;
+        }
+        self.notes.push(Note {
+            code: code.to_owned(),
+            field: field.to_owned(),
+            message: message.to_owned(),
+        });
+    }
+}
+
+/// Whether the lead's own values make the key.
+fn has_key(record: &BTreeMap<String, Held>, key: &MatchKey) -> bool {
+    match key.kind {
+        KeyKind::Email => has_value(record, &["email"], KNOWN_EMAILS, &key.value),
+        KeyKind::PhoneAndLastName => {
+            key.value
+                .split_once('|')
+                .is_some_and(|(number, last_name)| {
+                    has_value(record, &["phone", "mobile"], KNOWN_PHONES, number)
+                        && fold::last_name(value(record, "last_name")) == last_name
+                })
+        }
+    }
+}
+
+fn has_value(record: &BTreeMap<String, Held>, fields: &[&str], known: &str, wanted: &str) -> bool {
+    fields.iter().any(|field| value(record, field) == wanted)
+        || value(record, known)
+            .split(';')
+            .any(|earlier| earlier == wanted)
+}
+
+fn is_another_person(
+    record: &BTreeMap<String, Held>,
+    submission: &Submission,
+    key: &MatchKey,
+) -> bool {
+    let given = |name: &str| {
+        submission
+            .fields
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_default()
+    };
+    let first_names_contradict =
+        || given_name::contradict(value(record, "first_name"), given("first_name"));
+    let (one, other) = (value(record, "last_name"), given("last_name"));
+    match key.kind {
+        KeyKind::Email => {
+            let last_names_differ = || {
+                !one.is_empty()
+                    && !other.is_empty()
+                    && fold::last_name(one) != fold::last_name(other)
+            };
+            mailbox::flags(&key.value).role && (first_names_contradict() || last_names_differ())
+        }
+        KeyKind::PhoneAndLastName => {
+            let generations = (fold::generation(one), fold::generation(other));
+            let differ = matches!(generations, (Some(one), Some(other)) if one != other);
+            differ || first_names_contradict()
+        }
+    }
+}
+
+fn value<'a>(record: &'a BTreeMap<String, Held>, field: &str) -> &'a str {
+    record
+        .get(field)
+        .map(|held| held.value.as_str())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EventId, Millis, SourceName};
+    use crate::process::normalise::match_keys;
+    use crate::process::resolve::merge;
+
+    fn submission(fields: &[(&str, &str)]) -> Submission {
+        let fields: BTreeMap<String, String> = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Submission {
+            event: EventId(1),
+            ordinal: 0,
+            source: SourceName::new("demo"),
+            at: Millis(1),
+            vendor_id: None,
+            keys: match_keys(&fields),
+            fields,
+            attribution: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn lead(id: i64, fields: &[(&str, &str)]) -> Lead {
+        let mut lead = Lead {
+            id: LeadId(id),
+            created_at: Millis(0),
+            record: BTreeMap::new(),
+            salesforce_id: None,
+        };
+        merge(&mut lead, &submission(fields));
+        lead
+    }
+
+    /// Every lead is offered under every key, as if all hashes collided.
+    fn run(leads: &[Lead], fields: &[(&str, &str)]) -> Resolution {
+        resolve(&submission(fields), |_| leads)
+    }
+
+    fn check(leads: &[Lead], fields: &[(&str, &str)], expect: Option<(i64, KeyKind)>) {
+        let resolution = run(leads, fields);
+        let found = resolution.lead.map(|lead| lead.0).zip(resolution.by);
+        assert_eq!(found, expect, "{fields:?}");
+    }
+
+    const PHONE: (&str, &str) = ("phone", "+4930901820");
+
+    #[test]
+    fn an_email_decides_whatever_the_name() {
+        let leads = [lead(
+            1,
+            &[
+                ("email", "anna@acme.example"),
+                ("first_name", "Anna"),
+                ("last_name", "Miller"),
+            ],
+        )];
+        check(
+            &leads,
+            &[("email", "anna@acme.example"), ("last_name", "Schmidt")],
+            Some((1, KeyKind::Email)),
+        );
+        check(
+            &leads,
+            &[("email", "bernd@acme.example"), ("last_name", "Miller")],
+            None,
+        );
+    }
+
+    #[test]
+    fn a_phone_decides_with_the_last_name_in_any_spelling() {
+        let leads = [lead(
+            1,
+            &[PHONE, ("first_name", "Jürgen"), ("last_name", "Müller")],
+        )];
+        for (first, last, same) in [
+            ("Juergen", "Mueller", true),
+            ("", "MULLER", true),
+            ("J.", "von Müller", true),
+            ("Jürgen", "Schmidt", false),
+        ] {
+            let found = same.then_some((1, KeyKind::PhoneAndLastName));
+            let mut fields = vec![("mobile", PHONE.1), ("last_name", last)];
+            if !first.is_empty() {
+                fields.push(("first_name", first));
+            }
+            check(&leads, &fields, found);
+        }
+    }
+
+    #[test]
+    fn people_at_one_phone_stay_apart() {
+        let couple = [lead(
+            1,
+            &[PHONE, ("first_name", "Anna"), ("last_name", "Miller")],
+        )];
+        check(
+            &couple,
+            &[PHONE, ("first_name", "Bernd"), ("last_name", "Miller")],
+            None,
+        );
+        check(
+            &couple,
+            &[PHONE, ("first_name", "Hanna"), ("last_name", "Miller")],
+            None,
+        );
+        check(
+            &couple,
+            &[PHONE, ("first_name", "Annie"), ("last_name", "Miller")],
+            Some((1, KeyKind::PhoneAndLastName)),
+        );
+        let note = &run(
+            &couple,
+            &[PHONE, ("first_name", "Bernd"), ("last_name", "Miller")],
+        )
+        .notes[0];
+        assert_eq!(
+            (note.code.as_str(), note.field.as_str()),
+            ("resolve.another_person", "phone")
+        );
+        let father = [lead(
+            1,
+            &[PHONE, ("first_name", "John"), ("last_name", "Miller Sr.")],
+        )];
+        check(
+            &father,
+            &[PHONE, ("first_name", "John"), ("last_name", "Miller Jr.")],
+            None,
+        );
+        check(
+            &father,
+            &[PHONE, ("first_name", "John"), ("last_name", "Miller")],
+            Some((1, KeyKind::PhoneAndLastName)),
+        );
+    }
+
+    #[test]
+    fn a_roles_mailbox_needs_an_agreeing_name() {
+        let leads = [lead(
+            1,
+            &[
+                ("email", "info@acme.example"),
+                ("first_name", "Anna"),
+                ("last_name", "Miller"),
+            ],
+        )];
+        let with = |first: &'static str, last: &'static str| {
+            [
+                ("email", "info@acme.example"),
+                ("first_name", first),
+                ("last_name", last),
+            ]
+        };
+        check(&leads, &with("Anna", "Miller"), Some((1, KeyKind::Email)));
+        check(&leads, &with("Bernd", "Miller"), None);
+        check(&leads, &with("Anna", "Schmidt"), None);
+        check(
+            &leads,
+            &[("email", "info@acme.example")],
+            Some((1, KeyKind::Email)),
+        );
+    }
+
+    #[test]
+    fn of_several_the_oldest_is_taken_and_noted() {
+        let email = ("email", "anna@acme.example");
+        let leads = [
+            lead(9, &[email]),
+            lead(3, &[email]),
+            lead(5, &[PHONE, ("last_name", "Miller")]),
+        ];
+        let resolution = run(&leads, &[email, PHONE, ("last_name", "Miller")]);
+        assert_eq!(resolution.lead, Some(LeadId(3)));
+        let codes: Vec<&str> = resolution
+            .notes
+            .iter()
+            .map(|note| note.code.as_str())
+            .collect();
+        assert_eq!(codes, ["resolve.several", "resolve.other_lead"]);
+    }
+
+    #[test]
+    fn a_lead_is_known_by_an_earlier_address() {
+        let mut one = lead(
+            1,
+            &[("email", "a@acme.example"), PHONE, ("last_name", "Miller")],
+        );
+        let mut later = submission(&[("email", "b@acme.example"), PHONE, ("last_name", "Miller")]);
+        later.at = Millis(2);
+        merge(&mut one, &later);
+        let leads = [one];
+        for email in ["a@acme.example", "b@acme.example"] {
+            check(&leads, &[("email", email)], Some((1, KeyKind::Email)));
+        }
+    }
+
+    #[test]
+    fn a_collision_of_hashes_matches_nobody() {
+        let leads = [lead(
+            1,
+            &[
+                ("email", "anna@acme.example"),
+                PHONE,
+                ("last_name", "Miller"),
+            ],
+        )];
+        check(
+            &leads,
+            &[
+                ("email", "x@other.example"),
+                ("phone", "+4930999999"),
+                ("last_name", "Miller"),
+            ],
+            None,
+        );
+    }
+}
