@@ -6,6 +6,7 @@
 
 mod config_page;
 mod connector_samples;
+mod docs;
 mod healthcheck;
 mod source;
 mod web_form;
