@@ -32,7 +32,6 @@ pub(super) async fn insert(
     dialect::insert(
         connection,
         INSERT,
-        10,
         "",
         &rows,
         |values, (id, (source, ordinal, letter))| {
@@ -102,7 +101,7 @@ impl Store {
     pub async fn replay(&self, events: &[EventId], now: Millis) -> Result<u64, StoreError> {
         const MARK: &str = concat!(
             "INSERT INTO replay (event_id) SELECT DISTINCT s.event_id FROM submission s \
-             JOIN event e ON e.id = s.event_id WHERE s.event_id IN ",
+             WHERE s.event_id IN ",
             dialect::listed!("$1"),
             " AND s.outcome IN ('dead_letter', 'in_review', 'filtered', 'merged') AND NOT EXISTS \
              (SELECT 1 FROM submission o WHERE o.event_id = s.event_id AND (o.outcome IS NULL OR o.outcome = 'synced')) \
@@ -114,7 +113,13 @@ impl Store {
              (SELECT event_id FROM replay)";
         const FORGET: &str =
             "DELETE FROM submission WHERE event_id IN (SELECT event_id FROM replay)";
+        const KEPT: &str = concat!("SELECT id FROM event WHERE id IN ", dialect::listed!("$1"));
         let list = dialect::id_list(events.iter().map(|event| event.0));
+        let kept: Vec<i64> = sqlx::query_scalar(KEPT)
+            .bind(list)
+            .fetch_all(&self.readers)
+            .await?;
+        let list = dialect::id_list(kept);
         let mut write = self.write().await?;
         let marked = sqlx::query(MARK)
             .bind(list)

@@ -87,13 +87,7 @@ pub(super) async fn connect_inbox(path: &Path) -> Result<SqliteConnection, sqlx:
         .await
 }
 
-/// Connections to everything; the inbox is attached, to be read.
-async fn pool(
-    options: SqliteConnectOptions,
-    path: &Path,
-    size: u32,
-) -> Result<SqlitePool, sqlx::Error> {
-    let inbox = inbox_file(path).to_string_lossy().into_owned();
+fn pool(size: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(size)
         .min_connections(1)
@@ -101,6 +95,27 @@ async fn pool(
         .max_lifetime(None)
         .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(60))
+}
+
+/// The one connection that writes everything but the inbox. Its commits are atomic at once, and
+/// survive the end of the process; they survive a loss of power once `sync` has returned.
+///
+/// The inbox is not attached: `BEGIN IMMEDIATE` takes the write lock of all attached files, and an
+/// acknowledgement would wait for every transaction here.
+pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
+        .pragma("cache_size", WRITER_CACHE)
+        .thread_name(|_| "store-main".to_owned());
+    pool(1).connect_with(options).await
+}
+
+/// Connections that only read, the inbox too, and wait for no writer.
+pub(super) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
+        .pragma("query_only", "on")
+        .thread_name(|n| format!("store-read-{n}"));
+    let inbox = inbox_file(path).to_string_lossy().into_owned();
+    pool(2)
         .after_connect(move |connection, _| {
             let inbox = inbox.clone();
             Box::pin(async move {
@@ -113,23 +128,6 @@ async fn pool(
         })
         .connect_with(options)
         .await
-}
-
-/// The one connection that writes everything but the inbox. Its commits are atomic at once, and
-/// survive the end of the process; they survive a loss of power once `sync` has returned.
-pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
-        .pragma("cache_size", WRITER_CACHE)
-        .thread_name(|_| "store-main".to_owned());
-    pool(options, path, 1).await
-}
-
-/// Connections that only read, and wait for no writer.
-pub(super) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
-        .pragma("query_only", "on")
-        .thread_name(|n| format!("store-read-{n}"));
-    pool(options, path, 2).await
 }
 
 /// Copies the inbox's log into its file, beside its writer.
@@ -207,7 +205,6 @@ fn statement(before: &'static str, columns: usize, rows: usize, after: &'static 
 pub(super) async fn insert<R>(
     connection: &mut SqliteConnection,
     before: &'static str,
-    columns: usize,
     after: &'static str,
     rows: &[R],
     bind: impl Fn(&mut Rows, &R) -> Result<(), sqlx::Error>,
@@ -217,11 +214,10 @@ pub(super) async fn insert<R>(
         let count = (1 << rest.len().ilog2()).min(MOST_ROWS);
         let (now, later) = rest.split_at(count);
         let mut values = Rows::default();
-        values.arguments.reserve(count * columns, 0);
         for row in now {
             bind(&mut values, row)?;
         }
-        let text = statement(before, columns, count, after);
+        let text = statement(before, values.arguments.len() / count, count, after);
         sqlx::query_with(AssertSqlSafe(text), values.arguments)
             .execute(&mut *connection)
             .await?;
@@ -236,19 +232,18 @@ pub(super) async fn insert<R>(
 pub(super) async fn insert_at_once<R>(
     connection: &mut SqliteConnection,
     before: &'static str,
-    columns: usize,
     after: &'static str,
     rows: impl Iterator<Item = R>,
     bind: impl Fn(&mut Rows, R) -> Result<(), sqlx::Error>,
 ) -> Result<(), sqlx::Error> {
     let mut values = Rows::default();
-    values.arguments.reserve(rows.size_hint().0 * columns, 0);
     let mut count: usize = 0;
     for row in rows {
         bind(&mut values, row)?;
         count += 1;
     }
     // Values that are not bound are NULL.
+    let columns = values.arguments.len() / count.max(1);
     let text = statement(before, columns, count.next_power_of_two(), after);
     sqlx::query_with(AssertSqlSafe(text), values.arguments)
         .execute(connection)

@@ -58,7 +58,6 @@ impl InboxWriter {
         dialect::insert_at_once(
             &mut self.connection,
             APPEND,
-            6,
             APPENDED,
             rows,
             |values, (id, row)| {

@@ -221,7 +221,7 @@ async fn insert_leads(
     const CHANGED: &str = "ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, \
          record = excluded.record, last_content = excluded.last_content, \
          last_received_at = excluded.last_received_at";
-    dialect::insert(connection, LEAD, 6, CHANGED, leads, |values, known| {
+    dialect::insert(connection, LEAD, CHANGED, leads, |values, known| {
         values.push(known.lead.id.0)?;
         values.push(known.lead.created_at.0)?;
         values.push(now.0)?;
@@ -244,7 +244,6 @@ async fn insert_keys(
     dialect::insert(
         connection,
         KEY,
-        2,
         "ON CONFLICT DO NOTHING",
         &keys,
         |values, (key, lead)| {
@@ -264,7 +263,7 @@ async fn insert_touches(
     const TOUCH: &str =
         "INSERT INTO touch (id, lead_id, event_id, source, at, campaign, attribution) VALUES";
     let rows: Vec<_> = (first_id..).zip(touches).collect();
-    dialect::insert(connection, TOUCH, 7, "", &rows, |values, (id, touch)| {
+    dialect::insert(connection, TOUCH, "", &rows, |values, (id, touch)| {
         values.push(*id)?;
         values.push(touch.lead.0)?;
         values.push(touch.event.0)?;
@@ -282,27 +281,20 @@ async fn insert_submissions(
     submissions: &[StoredSubmission],
 ) -> Result<(), StoreError> {
     const SUBMISSION: &str = "INSERT INTO submission (event_id, ordinal, source, received_at, at, vendor_id, lead_id, delivery_id, outcome, reason, config_hash, fields) VALUES";
-    dialect::insert(
-        connection,
-        SUBMISSION,
-        13,
-        "",
-        submissions,
-        |values, row| {
-            values.push(row.event.0)?;
-            values.push(i64::from(row.ordinal))?;
-            values.push(&*row.source)?;
-            values.push(row.received_at.0)?;
-            values.push(row.at.0)?;
-            values.push(row.vendor_id.as_deref())?;
-            values.push(row.lead.map(|lead| lead.0))?;
-            values.push(row.delivery.map(|delivery| delivery.0))?;
-            values.push(row.outcome.map(End::name))?;
-            values.push(row.reason.as_deref())?;
-            values.push(&*row.config_hash)?;
-            values.push(&*row.fields)
-        },
-    )
+    dialect::insert(connection, SUBMISSION, "", submissions, |values, row| {
+        values.push(row.event.0)?;
+        values.push(i64::from(row.ordinal))?;
+        values.push(&*row.source)?;
+        values.push(row.received_at.0)?;
+        values.push(row.at.0)?;
+        values.push(row.vendor_id.as_deref())?;
+        values.push(row.lead.map(|lead| lead.0))?;
+        values.push(row.delivery.map(|delivery| delivery.0))?;
+        values.push(row.outcome.map(End::name))?;
+        values.push(row.reason.as_deref())?;
+        values.push(&*row.config_hash)?;
+        values.push(&*row.fields)
+    })
     .await?;
     Ok(())
 }

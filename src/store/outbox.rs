@@ -93,28 +93,21 @@ pub(super) async fn insert(
     connection: &mut SqliteConnection,
     deliveries: &[Delivery],
 ) -> Result<(), StoreError> {
-    dialect::insert(
-        connection,
-        INSERT,
-        10,
-        "",
-        deliveries,
-        |values, delivery| {
-            values.push(delivery.id.0)?;
-            values.push(delivery.lead.0)?;
-            values.push(delivery.destination.name())?;
-            values.push(
-                serde_json::to_string(&delivery.fields)
-                    .map_err(|error| sqlx::Error::Encode(error.into()))?,
-            )?;
-            values.push("pending")?;
-            values.push(i64::from(delivery.attempts))?;
-            values.push(delivery.unsure)?;
-            values.push(delivery.created_at.0)?;
-            values.push(delivery.submitted_at.0)?;
-            values.push(delivery.created_at.0)
-        },
-    )
+    dialect::insert(connection, INSERT, "", deliveries, |values, delivery| {
+        values.push(delivery.id.0)?;
+        values.push(delivery.lead.0)?;
+        values.push(delivery.destination.name())?;
+        values.push(
+            serde_json::to_string(&delivery.fields)
+                .map_err(|error| sqlx::Error::Encode(error.into()))?,
+        )?;
+        values.push("pending")?;
+        values.push(i64::from(delivery.attempts))?;
+        values.push(delivery.unsure)?;
+        values.push(delivery.created_at.0)?;
+        values.push(delivery.submitted_at.0)?;
+        values.push(delivery.created_at.0)
+    })
     .await?;
     Ok(())
 }

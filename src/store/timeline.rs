@@ -26,7 +26,7 @@ pub(super) async fn insert(
     first_id: i64,
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = (first_id..).zip(entries).collect();
-    dialect::insert(connection, INSERT, 6, "", &rows, |values, (id, entry)| {
+    dialect::insert(connection, INSERT, "", &rows, |values, (id, entry)| {
         values.push(*id)?;
         values.push(entry.lead.0)?;
         values.push(entry.event.map(|event| event.0))?;
