@@ -63,7 +63,7 @@ fn links_between_pages_lead_somewhere() {
             );
         }
     }
-    assert!(count > 20, "only {count} links were followed");
+    assert!(count >= 20, "only {count} links were followed");
 }
 
 /// What stands in the round brackets of `[text](target)`.
