@@ -5,11 +5,9 @@ use crate::deliver::salesforce::{MappedField, Mapping};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::field::{self, Kind};
 use crate::salesforce::{CallError, Class, Client, Describe, Field, Limit, Usage};
+use crate::store::EXTERNAL_ID_CHARS;
 
 const LEAD: &str = "Lead";
-
-/// Characters that the external id field must take.
-const KEY_CHARS: usize = 20;
 
 /// Characters of a value that no table limits: UTM parameters, click ids, a form's own questions.
 const USUAL_CHARS: usize = 255;
@@ -187,10 +185,10 @@ fn check_external_id(lead: &Describe, name: &str) -> Vec<Diagnostic> {
             ),
         );
     }
-    if field.r#type != "string" || field.length < KEY_CHARS {
+    if field.r#type != "string" || field.length < EXTERNAL_ID_CHARS {
         problem(
             "doctor.external_id_type",
-            &format!("is not a text of at least {KEY_CHARS} characters"),
+            &format!("is not a text of at least {EXTERNAL_ID_CHARS} characters"),
             format!("{place} > Edit: make it a Text of length 64"),
         );
     }

@@ -5,6 +5,7 @@ mod check;
 mod config_show;
 mod dead_letters;
 mod doctor;
+mod healthcheck;
 mod init;
 mod output;
 mod replay;
@@ -52,6 +53,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Take leads, and bring them into Salesforce, until Ctrl-C.
     Run,
+    /// Ask a running daemon whether it is alive, for containers.
+    Healthcheck(healthcheck::Args),
     /// Serve a Salesforce org in memory, for trying things out and for tests.
     Sandbox(sandbox::SandboxArgs),
     /// Balance the books: accepted is the sum of all ends and what is in flight.
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &cli.config),
         Command::Doctor(args) => asynchronously(doctor::run_command(&args, &cli.config)),
         Command::Run => asynchronously(run::run(&cli.config)),
+        Command::Healthcheck(args) => healthcheck::run(&args, &cli.config),
         Command::Sandbox(args) => asynchronously(sandbox::run(args)),
         Command::Audit(args) => asynchronously(audit::run(&args, &cli.config)),
         Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),

@@ -52,6 +52,15 @@ pub fn next_try(class: Class, attempts: u32, max_attempts: u32, jitter: f64) -> 
     Retry::After(wait.mul_f64(jitter.clamp(0.5, 1.0)))
 }
 
+/// How long all sending is held back after the failure number `streak` in a row, from 1, that was
+/// no lead's fault: never so long that leads wait on when the trouble has long passed.
+pub fn hold_all(class: Class, streak: u32, jitter: f64) -> Duration {
+    match next_try(class, streak, u32::MAX, jitter) {
+        Retry::After(wait) => wait.min(ORG_MOST),
+        Retry::GiveUp => MINUTE,
+    }
+}
+
 fn doubled(first: Duration, times: u32) -> Duration {
     // Beyond 16 doublings even a second is longer than any wait here.
     first.saturating_mul(1 << times.min(16))
@@ -114,6 +123,14 @@ mod tests {
         ] {
             assert_eq!(next_try(class, 1, 20, 1.0), Retry::GiveUp);
         }
+    }
+
+    #[test]
+    fn a_long_outage_delays_nobody_for_long_after_its_end() {
+        let holds = |class| [1, 5, 20, 1_000].map(|streak| hold_all(class, streak, 1.0).as_secs());
+        assert_eq!(holds(Class::RetrySoon), [1, 16, 900, 900]);
+        assert_eq!(holds(Class::HoldAll), [60, 900, 900, 900]);
+        assert_eq!(holds(Class::FixConfig), [60; 4]);
     }
 
     proptest! {

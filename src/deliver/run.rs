@@ -8,7 +8,7 @@ use serde_json::json;
 use tracing::{debug, info, warn};
 
 use super::pace::{Pace, ready_at};
-use super::retry::{Retry, next_try};
+use super::retry::{Retry, hold_all, next_try};
 use super::salesforce::Mapping;
 use super::salesforce::send::{Outgoing, Sent, send};
 use crate::edge::clock::SharedClock;
@@ -201,12 +201,8 @@ impl Deliver {
         pace.last_call = Some(now);
         match trouble {
             Some(why) => {
-                let class = why.class;
-                let wait = match next_try(class, pace.streak + 1, u32::MAX, random::jitter()) {
-                    Retry::After(wait) => wait,
-                    Retry::GiveUp => Duration::from_secs(60),
-                };
-                let until = now.after(wait);
+                let streak = pace.streak.saturating_add(1);
+                let until = now.after(hold_all(why.class, streak, random::jitter()));
                 if pace.hold(until) {
                     let hint = &why.hint;
                     warn!(error.code = %why.code, %until, %hint, "Salesforce takes nothing; leads are kept and wait");

@@ -74,6 +74,9 @@ pub enum StoreError {
     },
 }
 
+/// Characters of a lead's external id: those of its own id, and 8 of the store's tag.
+pub const EXTERNAL_ID_CHARS: usize = 21;
+
 /// Who opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -312,5 +315,22 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
         Err(TryLockError::Error(source)) => Err(file_error(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_external_id_is_as_long_as_doctor_asks_the_org_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite:test.db", folder.path(), Access::Daemon)
+            .await
+            .unwrap();
+        for id in [1, i64::MAX] {
+            let external_id = store.external_id(LeadId(id));
+            assert_eq!(external_id.len(), EXTERNAL_ID_CHARS, "{external_id}");
+        }
     }
 }

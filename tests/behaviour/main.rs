@@ -4,7 +4,10 @@
     reason = "clippy.toml allows it in test functions only, not in what they share"
 )]
 
+mod config_page;
 mod connector_samples;
+mod docs;
+mod healthcheck;
 mod source;
 mod web_form;
 
