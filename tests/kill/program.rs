@@ -221,7 +221,7 @@ impl DaemonProcess {
 }
 
 /// Reads to the end, so that the process never waits for us.
-fn drain(mut from: impl BufRead + Read + Send + 'static, into: Arc<Mutex<String>>) {
+fn drain(mut from: impl BufRead + Send + 'static, into: Arc<Mutex<String>>) {
     std::thread::spawn(move || {
         let mut line = String::new();
         while from.read_line(&mut line).is_ok_and(|read| read > 0) {
