@@ -1,5 +1,6 @@
 //! Durable acknowledgements a second, and how long one takes, against the references.
 
+use std::fmt::Write as _;
 use std::io::Result;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -37,7 +38,8 @@ pub fn run(runtime: &Runtime, rounds: u64) -> Result<()> {
             let mut measured = Vec::new();
             for name in reference::NAMES.into_iter().chain(["leadstream"]) {
                 let one = one(runtime, name, directory.path(), connections)?;
-                line += &format!(
+                let _ = write!(
+                    line,
                     " | {name} {:.0}/s p50 {} p99 {} µs, processor {:.1} µs",
                     one.run.rate(),
                     one.run.percentile(50),

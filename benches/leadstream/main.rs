@@ -24,7 +24,11 @@ fn main() -> std::io::Result<()> {
         .filter(|argument| argument != "--bench")
         .collect();
     let runtime = |multi: bool| {
-        let mut builder = if multi { tokio::runtime::Builder::new_multi_thread() } else { tokio::runtime::Builder::new_current_thread() };
+        let mut builder = if multi {
+            tokio::runtime::Builder::new_multi_thread()
+        } else {
+            tokio::runtime::Builder::new_current_thread()
+        };
         builder.enable_all().build()
     };
     let number = |name: &str, default: u64| {

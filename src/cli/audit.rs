@@ -105,9 +105,8 @@ pub fn table(books: &BTreeMap<SourceName, AuditLine>) -> String {
         .filter(|(_, line)| line.difference() != 0)
         .map(|(source, _)| &**source)
         .collect();
-    text.push_str(&match wrong.as_slice() {
-        [] => "balanced: every accepted event is at its end or in flight".to_owned(),
-        sources => format!("NOT balanced: {}", sources.join(", ")),
-    });
-    text
+    match wrong.as_slice() {
+        [] => text + "balanced: every accepted event is at its end or in flight",
+        sources => text + "NOT balanced: " + &sources.join(", "),
+    }
 }

@@ -72,7 +72,8 @@ fn to_text(letters: &[OpenDeadLetter]) -> String {
     let count = letters.len();
     let _ = write!(
         text,
-        "{count} dead letters; after mending, `leadstream replay <event id>…` or `replay --all-dead`"
+        "{count} dead letter{}; after mending, `leadstream replay <event id>…` or `replay --all-dead`",
+        if count == 1 { "" } else { "s" }
     );
     text
 }

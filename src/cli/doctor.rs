@@ -52,11 +52,12 @@ pub async fn run_command(args: &DoctorArgs, config_path: &Path) -> Exit {
             output::stderr_takes_colour(),
         ));
     }
-    match problems
+    if problems
         .iter()
         .any(|problem| problem.severity == Severity::Error)
     {
-        true => Exit::Failure,
-        false => Exit::Success,
+        Exit::Failure
+    } else {
+        Exit::Success
     }
 }

@@ -33,30 +33,44 @@ pub fn ready_at(
     )
 }
 
-/// Holds all sending back while the whole org, the network or the sign-in fails: what waits is no
-/// lead's fault, and hammering cures nothing.
+/// What the loop has learnt from the last calls: whether to hold everything back, and how many
+/// leads to risk in one call.
+///
+/// While the org, the network or the sign-in fails, what waits is no lead's fault, and hammering
+/// cures nothing. If one lead brings down every call that it is in, ever smaller calls find it.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// Failures in a row that were no lead's fault.
+    /// Calls in a row that failed as a whole.
     pub streak: u32,
     /// Not before this.
     pub until: Option<Millis>,
     /// When the last call ended.
     pub last_call: Option<Millis>,
+    /// The next call is to be smaller by this power of two.
+    halvings: u32,
 }
 
 impl Pace {
+    /// How many leads the next call may hold, of `batch_size`.
+    pub fn batch_size(&self, batch_size: usize) -> usize {
+        (batch_size >> self.halvings.min(usize::BITS - 1)).max(1)
+    }
+
     /// Notes that a call went through. Returns whether that ends a time of trouble.
     pub fn recovered(&mut self) -> bool {
         self.until = None;
-        std::mem::take(&mut self.streak) > 0
+        self.halvings = self.halvings.saturating_sub(1);
+        std::mem::take(&mut self.streak) > 1
     }
 
-    /// Notes that nothing can be sent before `until`. Returns whether that is news.
-    pub fn hold(&mut self, until: Millis) -> bool {
+    /// Notes that a call failed as a whole, and that nothing can be sent before `until`. Returns
+    /// whether that is news: a single failure is not.
+    pub fn failed(&mut self, until: Option<Millis>) -> bool {
         self.streak = self.streak.saturating_add(1);
-        self.until = Some(until);
-        self.streak == 1
+        self.until = until;
+        // No batch is larger than 200.
+        self.halvings = (self.halvings + 1).min(8);
+        self.streak == 2
     }
 }
 
@@ -103,9 +117,27 @@ mod tests {
     #[test]
     fn trouble_is_news_once_and_so_is_its_end() {
         let mut pace = Pace::default();
-        assert!(pace.hold(Millis(1)));
-        assert!(!pace.hold(Millis(2)));
+        assert!(!pace.failed(None));
+        assert!(pace.failed(Some(Millis(1))));
+        assert!(!pace.failed(Some(Millis(2))));
         assert!(pace.recovered());
         assert!(!pace.recovered());
+        assert!(!pace.failed(None));
+        assert!(!pace.recovered());
+    }
+
+    #[test]
+    fn calls_get_smaller_while_they_fail_and_grow_again() {
+        let mut pace = Pace::default();
+        let mut sizes = vec![pace.batch_size(200)];
+        for _ in 0..9 {
+            pace.failed(None);
+            sizes.push(pace.batch_size(200));
+        }
+        assert_eq!(sizes, [200, 100, 50, 25, 12, 6, 3, 1, 1, 1]);
+        for _ in 0..8 {
+            pace.recovered();
+        }
+        assert_eq!(pace.batch_size(200), 200);
     }
 }

@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 use super::pace::{Pace, ready_at};
 use super::retry::{Retry, hold_all, next_try};
 use super::salesforce::Mapping;
-use super::salesforce::send::{Outgoing, Sent, send};
+use super::salesforce::send::{Blame, Outgoing, Sent, send};
 use crate::edge::clock::SharedClock;
 use crate::edge::random;
 use crate::edge::shutdown::Shutdown;
@@ -82,15 +82,15 @@ impl Deliver {
     /// Sends one batch, if one is ready.
     pub async fn step(&self) -> Result<Progress, StoreError> {
         let now = self.clock.now();
-        let (until, last_call) = {
+        let config = self.client.config();
+        let (until, last_call, batch_size) = {
             let pace = self.pace.lock();
-            (pace.until, pace.last_call.unwrap_or(Millis(0)))
+            let batch_size = pace.batch_size(config.batch_size.clamp(1, MAX_UPSERT));
+            (pace.until, pace.last_call.unwrap_or(Millis(0)), batch_size)
         };
         if let Some(until) = until.filter(|until| *until > now) {
             return Ok(Progress::Idle(Some(until)));
         }
-        let config = self.client.config();
-        let batch_size = config.batch_size.clamp(1, MAX_UPSERT);
         let mut write = self.store.write().await?;
         let backlog = write.backlog(now, batch_size).await?;
         match ready_at(
@@ -121,7 +121,7 @@ impl Deliver {
             duration_ms = now.since(claims[0].deliveries[0].created_at).as_millis() as u64,
             "sent"
         );
-        self.keep_pace(&sent, now);
+        let first_trouble = self.keep_pace(&sent, now);
         let settlements: Vec<Settlement> = claims
             .iter()
             .zip(sent)
@@ -132,7 +132,7 @@ impl Deliver {
                     .iter()
                     .map(|delivery| delivery.id)
                     .collect(),
-                outcome: self.outcome(claim, sent, &request_id, now),
+                outcome: self.outcome(claim, sent, first_trouble, &request_id, now),
             })
             .collect();
         self.settle(&settlements, now).await?;
@@ -143,9 +143,10 @@ impl Deliver {
     pub async fn run(&self, mut shutdown: Shutdown) {
         let mut recovered = false;
         while !shutdown.is_stopping() {
-            let step = match recovered {
-                true => self.step().await,
-                false => self.recover().await.map(|()| Progress::Settled(0)),
+            let step = if recovered {
+                self.step().await
+            } else {
+                self.recover().await.map(|()| Progress::Settled(0))
             };
             // Whatever failed, claims may be left that nobody settles.
             recovered = step.is_ok();
@@ -186,26 +187,28 @@ impl Deliver {
         }
     }
 
-    /// Holds everything back if it failed for no lead's fault.
-    fn keep_pace(&self, sent: &[Sent], now: Millis) {
+    /// Holds everything back while calls fail as a whole. Returns whether the last one went through,
+    /// so that a failure now may be the doing of its own leads.
+    fn keep_pace(&self, sent: &[Sent], now: Millis) -> bool {
         let trouble = sent.iter().find_map(|sent| match sent {
-            Sent::Failed {
-                why, counts: false, ..
-            } => Some(why),
-            Sent::Failed { why, .. } if matches!(why.class, Class::HoldAll | Class::SignIn) => {
-                Some(why)
+            Sent::Failed { why, blame, .. }
+                if *blame != Blame::Lead || matches!(why.class, Class::HoldAll | Class::SignIn) =>
+            {
+                Some((why, *blame))
             }
             _ => None,
         });
         let mut pace = self.pace.lock();
         pace.last_call = Some(now);
+        let first = pace.streak == 0;
         match trouble {
-            Some(why) => {
-                let streak = pace.streak.saturating_add(1);
-                let until = now.after(hold_all(why.class, streak, random::jitter()));
-                if pace.hold(until) {
+            Some((why, blame)) => {
+                let wait = hold_all(why.class, pace.streak.max(1), random::jitter());
+                // One call that fails says little.
+                let until = (!first || blame != Blame::Call).then(|| now.after(wait));
+                if pace.failed(until) {
                     let hint = &why.hint;
-                    warn!(error.code = %why.code, %until, %hint, "Salesforce takes nothing; leads are kept and wait");
+                    warn!(error.code = %why.code, %hint, "Salesforce takes nothing; leads are kept and wait");
                 }
             }
             None => {
@@ -214,9 +217,17 @@ impl Deliver {
                 }
             }
         }
+        first
     }
 
-    fn outcome(&self, claim: &Claim, sent: Sent, request_id: &str, now: Millis) -> Outcome {
+    fn outcome(
+        &self,
+        claim: &Claim,
+        sent: Sent,
+        first_trouble: bool,
+        request_id: &str,
+        now: Millis,
+    ) -> Outcome {
         match sent {
             Sent::Saved {
                 id,
@@ -229,11 +240,18 @@ impl Deliver {
                 detail: json!({ "fields": fields, "notes": notes, "request_id": request_id }),
             },
             Sent::Unchanged { id } => Outcome::Unchanged { salesforce_id: id },
-            Sent::Failed {
-                why,
-                unsure,
-                counts,
-            } => self.failure(claim, why, unsure, counts, now),
+            Sent::Failed { why, unsure, blame } => {
+                let counts = match blame {
+                    Blame::Lead => true,
+                    // In a row of failures it is the org's fault. What no retry cures, but was not
+                    // said of one lead, is for a person to mend; then all goes on by itself.
+                    Blame::Call => {
+                        first_trouble && matches!(why.class, Class::RetrySoon | Class::RetryLater)
+                    }
+                    Blame::Nobody => false,
+                };
+                self.failure(claim, why, unsure, counts, now)
+            }
         }
     }
 
@@ -245,25 +263,20 @@ impl Deliver {
         counts: bool,
         now: Millis,
     ) -> Outcome {
-        let before = claim
+        let attempts = claim
             .deliveries
             .iter()
-            .map(|delivery: &Delivery| delivery.attempts)
-            .max()
-            .unwrap_or(0);
+            .map(|delivery: &Delivery| delivery.attempts);
+        let attempts = attempts.max().unwrap_or(0) + 1;
         let retry = if counts {
-            next_try(
-                why.class,
-                before + 1,
-                self.client.config().max_attempts,
-                random::jitter(),
-            )
+            let most = self.client.config().max_attempts;
+            next_try(why.class, attempts, most, random::jitter())
         } else {
+            // What counts for nobody waits for all alike: see `keep_pace`.
             Retry::After(Duration::ZERO)
         };
         match retry {
             Retry::After(wait) => Outcome::Retry {
-                // What counts for nobody waits for all alike: see `keep_pace`.
                 at: now.after(wait),
                 unsure,
                 counts,

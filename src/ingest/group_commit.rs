@@ -134,7 +134,7 @@ impl GroupCommit {
             Ok(()) => debug!(events, "committed"),
             // Said once a group, not once an event: the senders are told one by one.
             Err(error) => {
-                error!(events, %error, "events were refused: the inbox cannot be written")
+                error!(events, %error, "events were refused: the inbox cannot be written");
             }
         }
         for (id, sender) in (first..).zip(senders) {

@@ -12,8 +12,8 @@ use crate::config::SourceConfig;
 use crate::connector::ExtractError;
 use crate::deliver::salesforce::Mapping;
 use crate::model::{
-    DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, Lead, LeadId,
-    Millis, Note, SourceName, Submission, Verdict,
+    DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, KeyKind, Lead,
+    LeadId, Millis, Note, SourceName, Submission, Verdict,
 };
 use crate::store::{Changes, KnownLead, LastSubmission, StoredSubmission, TimelineEntry, Touch};
 
@@ -531,7 +531,7 @@ impl Decision<'_> {
         let detail = json!({
             "source": &*submission.source,
             "request_id": self.event.meta.request_id,
-            "matched_by": by.by.map(|kind| kind.name()),
+            "matched_by": by.by.map(KeyKind::name),
             "changed": changed,
             "notes": notes,
         });

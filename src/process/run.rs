@@ -56,13 +56,12 @@ impl Process {
     pub async fn step(&self) -> Result<Progress, StoreError> {
         let replays = self.store.events_to_replay(MOST_EVENTS).await?;
         let replayed = !replays.is_empty();
-        let events = match replayed {
-            true => replays,
-            false => {
-                self.store
-                    .events_after(self.store.floor().await?, MOST_EVENTS)
-                    .await?
-            }
+        let events = if replayed {
+            replays
+        } else {
+            self.store
+                .events_after(self.store.floor().await?, MOST_EVENTS)
+                .await?
         };
         let Some(last) = events.last().map(|event| event.id) else {
             return Ok(Progress::Idle);

@@ -57,9 +57,30 @@ pub enum Sent {
         why: Explanation,
         /// Whether it may have been carried out all the same.
         unsure: bool,
-        /// Whether it says something of this lead, and so counts toward giving up.
-        counts: bool,
+        /// Whose fault it is.
+        blame: Blame,
     },
+}
+
+/// Whose fault a failure is, as far as it can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The lead's: Salesforce refused this very row.
+    Lead,
+    /// The call's: it failed for all of its leads, one of whom may be the cause.
+    Call,
+    /// The network's, the sign-in's or the whole org's.
+    Nobody,
+}
+
+impl Blame {
+    fn of(error: &CallError) -> Self {
+        if error.counts_as_try() {
+            Self::Call
+        } else {
+            Self::Nobody
+        }
+    }
 }
 
 /// A row on its way.
@@ -90,7 +111,7 @@ pub async fn send(
                 *slot = Some(Sent::Failed {
                     why: error.explain(),
                     unsure: lead.unsure,
-                    counts: error.counts_as_try(),
+                    blame: Blame::of(&error),
                 });
             }
         }
@@ -110,7 +131,7 @@ fn unanswered() -> Sent {
             hint: "it is tried again by itself".to_owned(),
         },
         unsure: true,
-        counts: true,
+        blame: Blame::Lead,
     }
 }
 
@@ -259,7 +280,7 @@ fn failed(why: Explanation) -> Sent {
     Sent::Failed {
         why,
         unsure: false,
-        counts: true,
+        blame: Blame::Lead,
     }
 }
 
@@ -371,7 +392,7 @@ async fn write_rows(
                     sent[row.index] = Some(Sent::Failed {
                         why: error.explain(),
                         unsure: error.maybe_carried_out(),
-                        counts: error.counts_as_try(),
+                        blame: Blame::of(&error),
                     });
                 }
             }
@@ -450,7 +471,7 @@ fn settle_row(
             sent[row.index] = Some(Sent::Failed {
                 why,
                 unsure: ours,
-                counts: true,
+                blame: Blame::Lead,
             });
             None
         }
