@@ -143,6 +143,7 @@ impl Deliver {
     pub async fn run(&self, mut shutdown: Shutdown) {
         let mut recovered = false;
         while !shutdown.is_stopping() {
+            let started = self.clock.now();
             let step = if recovered {
                 self.step().await
             } else {
@@ -151,7 +152,14 @@ impl Deliver {
             // Whatever failed, claims may be left that nobody settles.
             recovered = step.is_ok();
             let wait = match step {
-                Ok(Progress::Settled(_)) => continue,
+                Ok(Progress::Settled(_)) => {
+                    let now = self.clock.now();
+                    let rest = self.store.rest(now.since(started), now);
+                    if !rest.is_zero() {
+                        self.clock.sleep(rest).await;
+                    }
+                    continue;
+                }
                 Ok(Progress::Idle(until)) => until
                     .map_or(LONGEST_WAIT, |until| until.since(self.clock.now()))
                     .min(LONGEST_WAIT),

@@ -148,6 +148,7 @@ impl GroupCommit {
         }
         if result.is_ok() {
             self.metrics.events_per_commit.observe(events as f64);
+            self.store.note_crowd(events, self.clock.now());
             self.store.inbox_changed.notify_one();
         }
     }

@@ -109,8 +109,16 @@ impl Process {
     /// Steps until told to stop.
     pub async fn run(&self, mut shutdown: Shutdown) {
         while !shutdown.is_stopping() {
+            let started = self.clock.now();
             let wait = match self.step().await {
-                Ok(Progress::Processed(_)) => continue,
+                Ok(Progress::Processed(_)) => {
+                    let now = self.clock.now();
+                    let rest = self.store.rest(now.since(started), now);
+                    if !rest.is_zero() {
+                        self.clock.sleep(rest).await;
+                    }
+                    continue;
+                }
                 Ok(Progress::Idle) => LONGEST_WAIT,
                 Err(error) => {
                     warn!(%error, "events cannot be processed; trying again");

@@ -33,7 +33,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pages of write-ahead log (4 KiB each) before a commit copies them into the database file. Pages
 /// of indexes are written again and again; the fewer copies, the less is written in all.
-const CHECKPOINT_PAGES: &str = "8000";
+const CHECKPOINT_PAGES: &str = "2000";
 
 /// The inbox's log is copied by `checkpoint_inbox`, so that no acknowledgement waits for it.
 const NO_CHECKPOINT: &str = "0";

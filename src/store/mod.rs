@@ -21,6 +21,8 @@ mod timeline;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Sqlite, Transaction};
@@ -77,6 +79,17 @@ pub enum StoreError {
 /// Characters of a lead's external id: those of its own id, and 8 of the store's tag.
 pub const EXTERNAL_ID_CHARS: usize = 21;
 
+/// Events in one commit that show a burst.
+const CROWD: usize = 16;
+
+/// How long a burst is taken to last after such a commit.
+const CROWD_LASTS: Duration = Duration::from_millis(20);
+
+/// How many times as long as they worked the other loops rest in a burst.
+const RESTS: u32 = 4;
+
+const LONGEST_REST: Duration = Duration::from_millis(250);
+
 /// Who opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -96,6 +109,8 @@ pub struct Store {
     ids: IdGenerator,
     tag: String,
     key_secret: [u8; 16],
+    /// When the inbox last took many events at once, in milliseconds.
+    crowded_at: AtomicI64,
     /// There may be new events, or events to replay.
     pub inbox_changed: Notify,
     /// There may be new deliveries.
@@ -153,6 +168,7 @@ impl Store {
             ids: IdGenerator::above(highest),
             tag,
             key_secret,
+            crowded_at: AtomicI64::new(0),
             inbox_changed: Notify::new(),
             outbox_changed: Notify::new(),
             _lock: lock,
@@ -167,6 +183,24 @@ impl Store {
     /// Starts a write transaction, as soon as no other is open.
     pub async fn write(&self) -> Result<Write, StoreError> {
         Ok(Write(self.writer.begin_with(dialect::BEGIN_WRITE).await?))
+    }
+
+    /// Notes that the inbox has just taken `events` at once.
+    pub fn note_crowd(&self, events: usize, now: Millis) {
+        if events >= CROWD {
+            self.crowded_at.store(now.0, Ordering::Relaxed);
+        }
+    }
+
+    /// How long the other loops should rest after work of `worked`, so that acknowledgements go
+    /// first while events come in crowds: what is behind still gets a fifth of the time.
+    pub fn rest(&self, worked: Duration, now: Millis) -> Duration {
+        let last = Millis(self.crowded_at.load(Ordering::Relaxed));
+        if now.since(last) < CROWD_LASTS {
+            (worked * RESTS).min(LONGEST_REST)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Makes all that was committed survive a loss of power. To be called before anything is sent:
