@@ -11,14 +11,14 @@ const APPEND: &str =
 const APPENDED: &str = ") WHERE column1 IS NOT NULL";
 
 /// Events after the last one that all before it are processed, which have no submission yet.
-const UNPROCESSED: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
+pub(super) const UNPROCESSED: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
      WHERE id > $1 ORDER BY id LIMIT $2";
 
 /// By a list of ids: a join would be read in the order of events, all of them.
-const TO_REPLAY: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
+pub(super) const TO_REPLAY: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
      WHERE id IN (SELECT event_id FROM replay ORDER BY event_id LIMIT $1) ORDER BY id";
 
-const ONE: &str =
+pub(super) const ONE: &str =
     "SELECT id, source, received_at, content_type, meta, body FROM event WHERE id = $1";
 
 /// Appends to the inbox. There is one in a process, and it belongs to ingest's group commit.

@@ -93,19 +93,19 @@ pub struct LastSubmission {
     pub received_at: Millis,
 }
 
-const BY_KEYS: &str = concat!(
+pub(super) const BY_KEYS: &str = concat!(
     "SELECT key, lead_id FROM match_key WHERE key IN ",
     dialect::listed!("$1")
 );
 
-const LEADS: &str = concat!(
+pub(super) const LEADS: &str = concat!(
     "SELECT id, created_at, record, last_content, last_received_at, salesforce_id, EXISTS (SELECT 1 FROM delivery d \
      WHERE d.lead_id = lead.id AND d.state IN ('pending', 'sending')) FROM lead WHERE id IN ",
     dialect::listed!("$1")
 );
 
 /// Pairs of source and vendor's id, as a JSON array of arrays.
-const BY_VENDOR_ID: &str = "SELECT s.source, s.vendor_id, s.lead_id FROM json_each($1) AS wanted \
+pub(super) const BY_VENDOR_ID: &str = "SELECT s.source, s.vendor_id, s.lead_id FROM json_each($1) AS wanted \
      JOIN submission s ON s.vendor_id = json_extract(wanted.value, '$[1]') \
      AND s.source = json_extract(wanted.value, '$[0]') WHERE s.lead_id IS NOT NULL";
 

@@ -15,6 +15,8 @@ mod dialect;
 mod inbox;
 mod leads;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod record;
 mod timeline;
 

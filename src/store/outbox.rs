@@ -125,12 +125,12 @@ impl Store {
 }
 
 /// The oldest open delivery of each lead, if it is due: what is younger waits its turn.
-const CLAIMABLE: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pending' AND d.next_at <= $1 \
+pub(super) const CLAIMABLE: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pending' AND d.next_at <= $1 \
      AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.lead_id = d.lead_id AND o.id < d.id \
      AND o.state IN ('pending', 'sending')) ORDER BY d.next_at, d.id LIMIT $2";
 
 /// Says the state twice: the index of open deliveries is only used for its own condition.
-const CLAIMED: &str = concat!(
+pub(super) const CLAIMED: &str = concat!(
     "SELECT d.id, d.lead_id, d.fields, d.attempts, d.unsure, d.submitted_at, d.created_at, l.salesforce_id \
      FROM delivery d JOIN lead l ON l.id = d.lead_id \
      WHERE d.state IN ('pending', 'sending') AND d.state = 'pending' AND d.lead_id IN ",
@@ -141,20 +141,24 @@ const CLAIMED: &str = concat!(
 type ClaimedRow = (i64, i64, String, i64, bool, i64, i64, Option<String>);
 
 /// From here on, until it is settled, we cannot know whether the destination has carried it out.
-const CLAIM: &str = concat!(
+pub(super) const CLAIM: &str = concat!(
     "UPDATE delivery SET state = 'sending', unsure = TRUE, attempts = attempts + 1 WHERE id IN ",
     dialect::listed!("$1")
 );
 
+pub(super) const RELEASE: &str = "UPDATE delivery SET state = 'pending', unsure = TRUE, \
+     attempts = attempts - 1 WHERE state IN ('pending', 'sending') AND state = 'sending'";
+
+pub(super) const BACKLOG: &str =
+    "SELECT next_at FROM delivery WHERE state = 'pending' ORDER BY next_at LIMIT $1";
+
 impl Write {
     /// How much waits to be sent, counted up to `limit`.
     pub async fn backlog(&mut self, now: Millis, limit: usize) -> Result<Backlog, StoreError> {
-        let times: Vec<i64> = sqlx::query_scalar(
-            "SELECT next_at FROM delivery WHERE state = 'pending' ORDER BY next_at LIMIT $1",
-        )
-        .bind(limit as i64)
-        .fetch_all(self.connection())
-        .await?;
+        let times: Vec<i64> = sqlx::query_scalar(BACKLOG)
+            .bind(limit as i64)
+            .fetch_all(self.connection())
+            .await?;
         let due = times.partition_point(|time| *time <= now.0);
         Ok(Backlog {
             due,
@@ -167,13 +171,10 @@ impl Write {
     /// Gives back what a process that has ended was sending. Its answers may have been lost; its
     /// end says nothing of what was sent, so it counts as no try.
     pub async fn release_claims(&mut self) -> Result<u64, StoreError> {
-        Ok(sqlx::query(
-            "UPDATE delivery SET state = 'pending', unsure = TRUE, attempts = attempts - 1 \
-             WHERE state IN ('pending', 'sending') AND state = 'sending'",
-        )
-        .execute(self.connection())
-        .await?
-        .rows_affected())
+        Ok(sqlx::query(RELEASE)
+            .execute(self.connection())
+            .await?
+            .rows_affected())
     }
 
     /// Takes what is due of at most `limit` leads, longest waiting first. All open deliveries of a
