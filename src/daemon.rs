@@ -1,7 +1,6 @@
 //! Builds all from a `Config`, runs it, stops it.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,18 +67,12 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts all of `config`; relative files are taken from `directory`. When this returns,
-    /// events are taken.
-    pub async fn start(
-        config: &Config,
-        directory: &Path,
-        clock: SharedClock,
-    ) -> Result<Self, StartError> {
+    /// Starts all of `config`. When this returns, events are taken.
+    pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
         let background = Background::start().map_err(StartError::Thread)?;
         // Opened there, so that its threads give way like those that use it.
-        let (url, directory) = (config.store.url.clone(), directory.to_owned());
-        let opened =
-            background.spawn(async move { Store::open(&url, &directory, Access::Daemon).await });
+        let url = config.store.url.clone();
+        let opened = background.spawn(async move { Store::open(&url, Access::Daemon).await });
         let store = opened
             .await
             .map_err(|error| StartError::Thread(error.into()))??;

@@ -131,10 +131,15 @@ fn asynchronously(command: impl Future<Output = Exit>) -> Exit {
     }
 }
 
-/// Opens the configured store beside a daemon that may run on it.
+/// Opens the configured store beside a daemon that may run on it. Needs no secrets, and minds no
+/// error elsewhere in the configuration.
 async fn open_store(path: &Path) -> Option<Arc<Store>> {
-    let config = load(path).config?;
-    match Store::open(&config.store.url, directory_of(path), Access::Command).await {
+    let loaded = config::load_with_process_env(path);
+    let Some(store) = &loaded.store else {
+        tell(&loaded);
+        return None;
+    };
+    match Store::open(&store.url, Access::Command).await {
         Ok(store) => Some(store),
         Err(error) => {
             output::error_line(&format!("error: {error}"));
@@ -143,19 +148,18 @@ async fn open_store(path: &Path) -> Option<Arc<Store>> {
     }
 }
 
-/// What relative files in the configuration at `path` are relative to.
-fn directory_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
-}
-
 /// Reads the configuration for a command and tells people what is wrong with it.
 fn load(path: &Path) -> Loaded {
     let loaded = config::load_with_process_env(path);
+    tell(&loaded);
+    loaded
+}
+
+fn tell(loaded: &Loaded) {
     if !loaded.diagnostics.is_empty() {
         let drawn = diagnostic::render(&loaded.diagnostics, output::stderr_takes_colour());
         output::error_line(&format!("{drawn}\n"));
     }
-    loaded
 }
 
 #[cfg(test)]

@@ -25,13 +25,7 @@ pub async fn run(config_path: &Path) -> Exit {
             return Exit::Failure;
         }
     };
-    let daemon = match Daemon::start(
-        &config,
-        super::directory_of(config_path),
-        Arc::new(SystemClock),
-    )
-    .await
-    {
+    let daemon = match Daemon::start(&config, Arc::new(SystemClock)).await {
         Ok(daemon) => daemon,
         Err(error) => {
             output::error_line(&format!("error: {error}"));

@@ -28,6 +28,8 @@ pub struct Loaded {
     /// The configuration, unless an error concerns more than one source (or any, with
     /// `strict_start`).
     pub config: Option<Config>,
+    /// `[store]`, whatever is wrong elsewhere: commands that only read the store need no secrets.
+    pub store: Option<StoreConfig>,
     /// All problems: those of sources that were fenced off, too, and warnings.
     pub diagnostics: Vec<Diagnostic>,
     /// What the files say, if they are valid TOML.
@@ -56,19 +58,21 @@ pub fn load_with_process_env(path: &Path) -> Loaded {
 pub fn load(path: &Path, env: &Environment<'_>) -> Loaded {
     let mut report = Report::default();
     let mut files = files::read(path, env, &mut report);
-    let (config, merged) = if files.whole {
+    let (config, store, merged) = if files.whole {
         interpolate_all(&mut files.merged, env, &mut report);
         shape::check(&files.merged, start_of(&files).as_ref(), &mut report);
         check::check(&files.merged, env, &mut report);
         let directory = path.parent().unwrap_or(Path::new(""));
         let config = decode(&files.merged, directory, &mut report);
-        (config, Some(files.merged))
+        let store = read_store(&files.merged, directory);
+        (config, store, Some(files.merged))
     } else {
-        (None, None)
+        (None, None, None)
     };
     let order = files.read.iter().map(|read| read.file.path.as_path());
     Loaded {
         config,
+        store,
         diagnostics: report.into_diagnostics(order),
         merged,
     }
@@ -242,17 +246,30 @@ fn hash(
     hex
 }
 
-/// Makes relative paths relative to the file that they stand in, whatever folder the program was
-/// started in.
-fn anchor_paths(config: &mut Config, root: &Table, directory: &Path) {
-    if let Some(file) = check::file_of(&config.store.url) {
+/// `[store]` by itself; what is wrong with it was told already.
+fn read_store(root: &Table, directory: &Path) -> Option<StoreConfig> {
+    let empty = Table::default();
+    let section = root.table("store").unwrap_or(&empty);
+    let mut store = read(section, root.get("store"), &mut Report::default())?;
+    anchor_store(&mut store, root, directory);
+    Some(store)
+}
+
+fn anchor_store(store: &mut StoreConfig, root: &Table, directory: &Path) {
+    if let Some(file) = check::file_of(&store.url) {
         let written = root.table("store").and_then(|store| store.get("url"));
         let anchored = match written {
             Some(node) => check::beside(node, file),
             None => directory.join(file),
         };
-        config.store.url = format!("sqlite:{}", anchored.display());
+        store.url = format!("sqlite:{}", anchored.display());
     }
+}
+
+/// Makes relative paths relative to the file that they stand in, whatever folder the program was
+/// started in.
+fn anchor_paths(config: &mut Config, root: &Table, directory: &Path) {
+    anchor_store(&mut config.store, root, directory);
     let salesforce = root.table("salesforce");
     anchor_secret(
         config.salesforce.client_secret.as_mut(),

@@ -51,14 +51,14 @@ const READER_CACHE: &str = "-512";
 /// The inbox's: it writes each page once.
 const INBOX_CACHE: &str = "-512";
 
-/// Splits `sqlite:<file>` and resolves a relative file against `directory`.
-pub(super) fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {
+/// The file of `sqlite:<file>`.
+pub(super) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
     let name = url
         .strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"))
         .filter(|name| !name.is_empty() && !name.starts_with(":memory:"))
         .ok_or_else(|| StoreError::Url(url.to_owned()))?;
-    Ok(directory.join(name))
+    Ok(PathBuf::from(name))
 }
 
 /// The inbox's file, beside the store's.

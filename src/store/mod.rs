@@ -126,13 +126,9 @@ pub struct Store {
 pub struct Write(Transaction<'static, Sqlite>);
 
 impl Store {
-    /// Opens the store at `url`; a relative file is taken from `directory`.
-    pub async fn open(
-        url: &str,
-        directory: &Path,
-        access: Access,
-    ) -> Result<Arc<Self>, StoreError> {
-        let path = dialect::file_of(url, directory)?;
+    /// Opens the store at `url`.
+    pub async fn open(url: &str, access: Access) -> Result<Arc<Self>, StoreError> {
+        let path = dialect::file_of(url)?;
         let lock = match access {
             Access::Daemon => Some(lock(&path)?),
             Access::Command if path.exists() => None,
@@ -361,9 +357,12 @@ mod tests {
     #[tokio::test]
     async fn an_external_id_is_as_long_as_doctor_asks_the_org_for() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open("sqlite:test.db", folder.path(), Access::Daemon)
-            .await
-            .unwrap();
+        let store = Store::open(
+            &format!("sqlite:{}/test.db", folder.path().display()),
+            Access::Daemon,
+        )
+        .await
+        .unwrap();
         for id in [1, i64::MAX] {
             let external_id = store.external_id(LeadId(id));
             assert_eq!(external_id.len(), EXTERNAL_ID_CHARS, "{external_id}");

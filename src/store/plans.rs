@@ -19,9 +19,12 @@ const TABLES: [&str; 8] = [
 #[tokio::test]
 async fn nothing_that_runs_all_the_time_reads_a_whole_table() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open("sqlite:leads.db", directory.path(), Access::Daemon)
-        .await
-        .unwrap();
+    let store = Store::open(
+        &format!("sqlite:{}/leads.db", directory.path().display()),
+        Access::Daemon,
+    )
+    .await
+    .unwrap();
     for query in [
         inbox::UNPROCESSED,
         inbox::TO_REPLAY,

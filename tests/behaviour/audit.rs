@@ -114,3 +114,26 @@ async fn without_a_store_there_is_a_clear_error() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("there is no store at"), "{error}");
 }
+
+#[tokio::test]
+async fn it_needs_no_secret_and_finds_the_store_beside_the_configuration() {
+    let mut test = TestDaemon::start().await;
+    test.post_and_end(ANNA, End::Synced).await;
+    test.stop().await;
+    std::fs::remove_file(test.directory().join("secret")).unwrap();
+    let folder = test.directory().file_name().unwrap().to_owned();
+    let mut command = crate::check::leadstream(test.directory().parent().unwrap());
+    command
+        .arg("--config")
+        .arg(std::path::Path::new(&folder).join("leadstream.toml"))
+        .arg("audit");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -132,7 +132,7 @@ impl TestDaemon {
 
     /// The same, if it starts.
     pub async fn try_run(&self) -> Result<Daemon, StartError> {
-        Daemon::start(&self.config(), self.directory(), self.clock.clone()).await
+        Daemon::start(&self.config(), self.clock.clone()).await
     }
 
     /// Stops the daemon; what it has not finished stays in its store.
