@@ -15,6 +15,7 @@ mod dialect;
 mod inbox;
 mod leads;
 mod outbox;
+mod progress;
 mod record;
 mod timeline;
 
@@ -34,6 +35,7 @@ pub use dead_letters::OpenDeadLetter;
 pub use inbox::{InboxRow, InboxWriter};
 pub use leads::{Changes, KnownLead, LastSubmission, StoredSubmission, Touch};
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
+pub use progress::Progress;
 pub use timeline::{TimelineEntry, TimelineLine};
 
 /// Why the store did not do what it was asked. Nothing was changed.

@@ -24,7 +24,9 @@ impl Dice {
 /// A fresh seed, or the one asked for; printed, so that a failure can be repeated.
 pub fn seed(test: &str) -> u64 {
     let seed = match std::env::var("LEADSTREAM_KILL_SEED") {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("LEADSTREAM_KILL_SEED is a number")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("LEADSTREAM_KILL_SEED is a number")),
         Err(_) => u64::from(u32::from_be_bytes(random::bytes())),
     };
     eprintln!("{test}: LEADSTREAM_KILL_SEED={seed}");
