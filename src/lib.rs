@@ -24,6 +24,8 @@ pub mod connector;
 pub mod daemon;
 /// Loop 3: outbox to destinations.
 pub mod deliver;
+/// The whole on one machine, with leads of its own.
+pub mod demo;
 /// The one problem type that people see.
 pub mod diagnostic;
 /// What is missing in the Salesforce org.

@@ -158,12 +158,17 @@ const SILENCED: [&str; 1] = ["rlibphonenumber=off"];
 
 /// Starts logging to standard error: to be read on a terminal, as JSON otherwise.
 pub fn start_logging() {
+    start_logging_from("info");
+}
+
+/// The same, from `level` up unless the variable says otherwise.
+pub fn start_logging_from(level: &str) {
     use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
 
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
     let silenced = SILENCED
         .iter()
         .filter_map(|directive| directive.parse().ok());

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod config_show;
 mod dead_letters;
+mod demo;
 mod doctor;
 mod healthcheck;
 mod init;
@@ -55,6 +56,8 @@ enum Command {
     Run,
     /// Ask a running daemon whether it is alive, for containers.
     Healthcheck(healthcheck::Args),
+    /// Show all of it at work on this machine, without an account.
+    Demo(demo::Args),
     /// Serve a Salesforce org in memory, for trying things out and for tests.
     Sandbox(sandbox::SandboxArgs),
     /// Balance the books: accepted is the sum of all ends and what is in flight.
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => asynchronously(doctor::run_command(&args, &cli.config)),
         Command::Run => asynchronously(run::run(&cli.config)),
         Command::Healthcheck(args) => healthcheck::run(&args, &cli.config),
+        Command::Demo(args) => asynchronously(demo::run(args)),
         Command::Sandbox(args) => asynchronously(sandbox::run(args)),
         Command::Audit(args) => asynchronously(audit::run(&args, &cli.config)),
         Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),

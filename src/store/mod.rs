@@ -17,6 +17,7 @@ mod leads;
 mod outbox;
 #[cfg(test)]
 mod plans;
+mod progress;
 mod record;
 mod timeline;
 
@@ -38,6 +39,7 @@ pub use dead_letters::OpenDeadLetter;
 pub use inbox::{InboxRow, InboxWriter};
 pub use leads::{Changes, KnownLead, LastSubmission, StoredSubmission, Touch};
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
+pub use progress::Progress;
 pub use timeline::{TimelineEntry, TimelineLine};
 
 /// Why the store did not do what it was asked. Nothing was changed.

@@ -18,6 +18,7 @@ mod sandbox;
 mod audit;
 mod cli_run;
 mod daemon;
+mod demo;
 mod harness;
 mod replay;
 mod sync;
