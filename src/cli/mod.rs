@@ -138,18 +138,14 @@ fn asynchronously(command: impl Future<Output = Exit>) -> Exit {
 /// Opens the configured store beside a daemon that may run on it.
 async fn open_store(path: &Path) -> Option<Arc<Store>> {
     let config = load(path).config?;
-    match Store::open(&config.store.url, directory_of(path), Access::Command).await {
+    // Loading has made the store's file relative to the configuration already.
+    match Store::open(&config.store.url, Path::new(""), Access::Command).await {
         Ok(store) => Some(store),
         Err(error) => {
             output::error_line(&format!("error: {error}"));
             None
         }
     }
-}
-
-/// What relative files in the configuration at `path` are relative to.
-fn directory_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
 }
 
 /// Reads the configuration for a command and tells people what is wrong with it.

@@ -27,7 +27,8 @@ pub async fn run(config_path: &Path) -> Exit {
     };
     let daemon = match Daemon::start(
         &config,
-        super::directory_of(config_path),
+        // Loading has made the store's file relative to the configuration already.
+        Path::new(""),
         Arc::new(SystemClock),
     )
     .await
