@@ -153,7 +153,7 @@ impl Drop for Running {
 async fn what_a_person_sends_by_the_landing_page_arrives() {
     let directory = tempfile::tempdir().unwrap();
     let mut demo = Running::start(directory.path());
-    let page = demo.url("landing page");
+    let page = demo.url("  landing page");
     let browser = http_client();
     let html = browser.get(&page).send().await.unwrap();
     let html = html.text().await.unwrap();
