@@ -1,5 +1,7 @@
 //! What the demo sends, and what must become of it. Pure: the same seed gives the same leads.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::dice::Dice;
@@ -9,6 +11,10 @@ use crate::model::End;
 /// The org id that the demo's Web-to-Lead form sends.
 pub const ORG_ID: &str = "00D5g00000DEMO1";
 
+/// What stands between the parts of a multipart body; no value of ours holds it.
+const BOUNDARY: &str = "----leadstream-demo-7d1f3c";
+const MULTIPART: &str = "multipart/form-data; boundary=----leadstream-demo-7d1f3c";
+
 /// One post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
@@ -17,6 +23,13 @@ pub struct Post {
     pub content_type: &'static str,
     pub body: String,
     pub expect: Expect,
+}
+
+impl Post {
+    /// Whether both are of one lead; posts that lead to none are of nobody.
+    pub fn is_of_the_person_of(&self, other: &Self) -> bool {
+        matches!(self.expect, Expect::Lead(_)) && self.expect == other.expect
+    }
 }
 
 /// What must become of a post.
@@ -152,7 +165,7 @@ impl Leads {
             Kind::Fresh => self.fresh(),
             Kind::DoubleClick => self.last_fresh.clone()?,
             Kind::OtherCase => {
-                let index = self.somebody(|wanted| !wanted.emails.is_empty())?;
+                let index = self.somebody(gave_their_email)?;
                 let person = &self.known[index];
                 let fields = vec![
                     ("email", person.email.to_ascii_uppercase()),
@@ -162,7 +175,7 @@ impl Leads {
                 urlencoded("newsletter", &fields, Expect::Lead(index))
             }
             Kind::SamePhone => {
-                let index = self.somebody(|wanted| wanted.phone.is_some())?;
+                let index = self.somebody(|wanted, _| wanted.phone.is_some())?;
                 let person = &self.known[index];
                 let mut fields = vec![
                     ("first_name", person.first_name.to_owned()),
@@ -178,7 +191,7 @@ impl Leads {
                 urlencoded("demo_request", &fields, Expect::Lead(index))
             }
             Kind::MoreData => {
-                let index = self.somebody(|wanted| !wanted.emails.is_empty())?;
+                let index = self.somebody(gave_their_email)?;
                 let title =
                     *self
                         .dice
@@ -186,6 +199,7 @@ impl Leads {
                 let person = &self.known[index];
                 let body = json!({
                     "email": person.email,
+                    "first_name": person.first_name,
                     "last_name": person.last_name,
                     "title": title,
                     "plan": *self.dice.pick(&["Starter", "Pro"]),
@@ -243,9 +257,13 @@ impl Leads {
             phone: Some(person.phone.clone()),
         };
         let post = match self.dice.below(10) {
-            0..=3 => {
+            0..=2 => {
                 let fields = self.form_of(&person);
                 urlencoded("demo_request", &fields, expect)
+            }
+            3 => {
+                let fields = self.form_of(&person);
+                multipart("demo_request", &fields, expect)
             }
             4..=5 => {
                 wanted.phone = None;
@@ -294,9 +312,11 @@ impl Leads {
     }
 
     /// Somebody who was here before.
-    fn somebody(&mut self, fits: impl Fn(&Wanted) -> bool) -> Option<usize> {
-        let fitting: Vec<usize> = (0..self.wanted.len())
-            .filter(|index| fits(&self.wanted[*index]))
+    fn somebody(&mut self, fits: impl Fn(&Wanted, &Person) -> bool) -> Option<usize> {
+        let people = self.wanted.iter().zip(&self.known).enumerate();
+        let fitting: Vec<usize> = people
+            .filter(|(_, (wanted, person))| fits(wanted, person))
+            .map(|(index, _)| index)
             .collect();
         let chosen = self.dice.below(fitting.len());
         fitting.get(chosen).copied()
@@ -339,6 +359,12 @@ impl Leads {
     }
 }
 
+/// Whether the person has given their own address before, not only another one: nothing else leads
+/// from that address to them.
+fn gave_their_email(wanted: &Wanted, person: &Person) -> bool {
+    wanted.emails.contains(&person.email)
+}
+
 /// A badge that was scanned at a trade show.
 fn card(person: &Person) -> Value {
     json!({
@@ -363,6 +389,25 @@ fn form(target: &str, fields: &[(&str, String)], expect: Expect) -> Post {
         body: form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish(),
+        expect,
+    }
+}
+
+/// As a form with `enctype="multipart/form-data"` is sent. Source: RFC 7578.
+fn multipart(source: &str, fields: &[(&str, String)], expect: Expect) -> Post {
+    let mut body = String::new();
+    for (name, value) in fields {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            body,
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        );
+    }
+    let _ = write!(body, "--{BOUNDARY}--\r\n");
+    Post {
+        target: format!("/hooks/{source}"),
+        content_type: MULTIPART,
+        body,
         expect,
     }
 }
@@ -407,6 +452,25 @@ mod tests {
             assert_eq!(of_leads, 40);
             assert!((28..36).contains(&leads.wanted().len()), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn leads_come_in_every_encoding_and_by_every_source() {
+        let (posts, _) = posts(5, 100);
+        for (target, content_type) in [
+            ("/hooks/demo_request", "application/x-www-form-urlencoded"),
+            ("/hooks/demo_request", MULTIPART),
+            ("/hooks/newsletter", "application/x-www-form-urlencoded"),
+            ("/hooks/trade_show", "application/json"),
+            (
+                "/servlet/servlet.WebToLead?encoding=UTF-8",
+                "application/x-www-form-urlencoded",
+            ),
+        ] {
+            let sent = |post: &Post| post.target == target && post.content_type == content_type;
+            assert!(posts.iter().any(sent), "{target} {content_type}");
+        }
+        assert!(MULTIPART.ends_with(BOUNDARY));
     }
 
     #[test]

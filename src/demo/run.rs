@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 
 use super::leads::{Expect, Leads, Post};
 use super::send::{SendError, Sender};
@@ -23,8 +23,8 @@ const LOOKS_PER_BOOKS: u32 = 10;
 /// Looks between two leads of the gentle stream.
 const LOOKS_PER_LEAD: u32 = 20;
 
-/// The longest that leads may take to their end.
-const MOST_LOOKS: u32 = 600;
+/// The longest that `--once` may take to bring all leads to their end.
+const MOST: Duration = Duration::from_secs(60);
 
 /// Posts on their way at once.
 const AT_ONCE: usize = 16;
@@ -111,22 +111,21 @@ struct Show<'a, S> {
 impl<S: Fn(&str)> Show<'_, S> {
     /// Sends the set and waits until all of it is at its end; then, unless once, goes on and on.
     async fn play(&mut self, options: &Options) -> Result<(), StoreError> {
+        let deadline = self.clock.now().after(MOST);
         let set: Vec<Post> = (0..options.leads).map(|_| self.leads.next_post()).collect();
-        let sender = &self.sender;
-        let mut answers = futures_util::stream::iter(&set)
-            .map(|post| async move { (post.expect, sender.post(post).await) })
-            .buffered(AT_ONCE);
-        let mut answered = Vec::new();
-        while let Some(answer) = answers.next().await {
-            answered.push(answer);
-        }
-        drop(answers);
-        for (expect, answer) in answered {
-            self.note(expect, answer);
+        let mut rest = set.as_slice();
+        while !rest.is_empty() {
+            let (together, later) = rest.split_at(together(rest));
+            let answers = join_all(together.iter().map(|post| self.sender.post(post))).await;
+            for (post, answer) in together.iter().zip(answers) {
+                self.note(post.expect, answer);
+            }
+            self.look(false).await?;
+            rest = later;
         }
         for look in 0.. {
             self.look(look % LOOKS_PER_BOOKS == 0).await?;
-            if options.once && (self.all_at_their_end() || look >= MOST_LOOKS) {
+            if options.once && (self.all_at_their_end() || self.clock.now() >= deadline) {
                 break;
             }
             if !options.once && look % LOOKS_PER_LEAD == LOOKS_PER_LEAD - 1 {
@@ -164,5 +163,47 @@ impl<S: Fn(&str)> Show<'_, S> {
             (self.say)(&line);
         }
         Ok(())
+    }
+}
+
+/// How many of the next posts can be on their way at once. Two posts of one person are not: which of
+/// them is taken first would decide whether the second can be known for theirs. A double click is
+/// the same twice, so that it may.
+fn together(posts: &[Post]) -> usize {
+    let clashes = |post: &Post, before: &[Post]| {
+        before
+            .iter()
+            .any(|earlier| earlier.is_of_the_person_of(post) && earlier != post)
+    };
+    let most = posts.len().min(AT_ONCE);
+    (1..most)
+        .find(|index| clashes(&posts[*index], &posts[..*index]))
+        .unwrap_or(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_sends_later_is_sent_later() {
+        let mut leads = Leads::new(1);
+        let posts: Vec<Post> = (0..500).map(|_| leads.next_post()).collect();
+        let mut rest = posts.as_slice();
+        let mut most = 0;
+        while !rest.is_empty() {
+            let (together, later) = rest.split_at(together(rest));
+            most = most.max(together.len());
+            for (index, post) in together.iter().enumerate() {
+                for other in &together[..index] {
+                    assert!(
+                        !post.is_of_the_person_of(other) || post == other,
+                        "{post:?}"
+                    );
+                }
+            }
+            rest = later;
+        }
+        assert_eq!(most, AT_ONCE);
     }
 }

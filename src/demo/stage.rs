@@ -126,6 +126,8 @@ impl Stage {
         let is_temporary = directory.is_none();
         let directory = directory.unwrap_or_else(fresh_directory);
         let temporary = is_temporary.then(|| directory.clone());
+        // So that what is shown can be pasted anywhere.
+        let directory = std::path::absolute(&directory).unwrap_or(directory);
         make_directory(&directory)?;
         let page = listen(options.page, PAGE_PORT).await?;
         let sandbox_listener = listen(options.sandbox, SANDBOX_PORT).await?;

@@ -60,12 +60,15 @@ fn judge_records(wanted: &[Wanted], records: &[Map<String, Value>]) -> Vec<Strin
     let mut wrong = Vec::new();
     for record in records {
         let text = |field: &str| record.get(field).and_then(Value::as_str);
-        let contacts = ["Email", "Phone", "MobilePhone"].into_iter().map(text);
+        let contacts = ["Email", "Phone", "MobilePhone"].into_iter().map(&text);
         match contacts
             .flatten()
             .find_map(|contact| by_contact.get(contact))
         {
-            Some(index) => found[*index] += 1,
+            Some(index) => {
+                found[*index] += 1;
+                wrong.extend(differences(&wanted[*index], &text));
+            }
             None => wrong.push(format!(
                 "{} is in Salesforce, but is nobody who should be",
                 text("Id").unwrap_or("a record without an id")
@@ -78,6 +81,32 @@ fn judge_records(wanted: &[Wanted], records: &[Map<String, Value>]) -> Vec<Strin
             0 => wrong.push(format!("{} is not in Salesforce", person.name)),
             more => wrong.push(format!("{} is in Salesforce {more} times", person.name)),
         }
+    }
+    wrong
+}
+
+/// What a record does not hold as the person gave it. `text` reads a field of the record.
+fn differences<'r>(person: &Wanted, text: &impl Fn(&str) -> Option<&'r str>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let names = ["FirstName", "LastName"].into_iter().filter_map(text);
+    let name = names.collect::<Vec<_>>().join(" ");
+    if name != person.name {
+        wrong.push(format!("{} is called {name} in Salesforce", person.name));
+    }
+    let email_fits = match text("Email") {
+        Some(email) => person.emails.iter().any(|given| given == email),
+        None => person.emails.is_empty(),
+    };
+    if !email_fits {
+        wrong.push(format!("the e-mail of {} is not theirs", person.name));
+    }
+    let mut phones = ["Phone", "MobilePhone"].into_iter().filter_map(text);
+    let phone_fits = match &person.phone {
+        Some(given) => phones.any(|phone| phone == given),
+        None => phones.next().is_none(),
+    };
+    if !phone_fits {
+        wrong.push(format!("the phone of {} is not theirs", person.name));
     }
     wrong
 }
@@ -103,42 +132,82 @@ mod tests {
         ]
     }
 
-    fn record(field: &str, value: &str) -> Map<String, Value> {
-        let mut record = Map::new();
-        record.insert("Id".to_owned(), json!("00Q1"));
-        record.insert(field.to_owned(), json!(value));
-        record
-    }
+    const ANNA: &[(&str, &str)] = &[
+        ("Id", "00Q1"),
+        ("FirstName", "Anna"),
+        ("LastName", "Miller"),
+        ("Email", "a@home.example"),
+        ("Phone", "+4915112345678"),
+    ];
+    const BERND: &[(&str, &str)] = &[
+        ("Id", "00Q2"),
+        ("LastName", "Bernd"),
+        ("MobilePhone", "+4915187654321"),
+    ];
 
-    fn check(records: &[(&str, &str)], expect: &[&str]) {
-        let records: Vec<_> = records
-            .iter()
-            .map(|(field, value)| record(field, value))
-            .collect();
+    fn check(records: &[&[(&str, &str)]], expect: &[&str]) {
+        let record = |fields: &&[(&str, &str)]| {
+            let fields = fields.iter();
+            fields
+                .map(|(name, value)| ((*name).to_owned(), json!(value)))
+                .collect()
+        };
+        let records: Vec<Map<String, Value>> = records.iter().map(record).collect();
         assert_eq!(judge_records(&wanted(), &records), expect);
     }
 
     #[test]
     fn everybody_is_there_once_and_nobody_else() {
-        let bernd = ("MobilePhone", "+4915187654321");
-        check(&[("Email", "a@home.example"), bernd], &[]);
-        check(&[bernd], &["Anna Miller is not in Salesforce"]);
+        check(&[ANNA, BERND], &[]);
+        check(&[BERND], &["Anna Miller is not in Salesforce"]);
         check(
-            &[
-                ("Email", "a@home.example"),
-                ("Email", "anna@acme.example"),
-                bernd,
-            ],
+            &[ANNA, ANNA, BERND],
             &["Anna Miller is in Salesforce 2 times"],
         );
         check(
             &[
-                ("Email", "anna@acme.example"),
-                bernd,
-                ("Email", "eve@acme.example"),
+                ANNA,
+                BERND,
+                &[("Id", "00Q3"), ("Email", "eve@acme.example")],
             ],
-            &["00Q1 is in Salesforce, but is nobody who should be"],
+            &["00Q3 is in Salesforce, but is nobody who should be"],
         );
+    }
+
+    #[test]
+    fn everybody_is_there_as_they_said() {
+        let anna = |field: &'static str, value: &'static str| {
+            let mut anna = ANNA.to_vec();
+            anna.retain(|(name, _)| *name != field);
+            anna.extend((!value.is_empty()).then_some((field, value)));
+            anna
+        };
+        for (field, value, says) in [
+            (
+                "FirstName",
+                "",
+                "Anna Miller is called Miller in Salesforce",
+            ),
+            (
+                "FirstName",
+                "Hanna",
+                "Anna Miller is called Hanna Miller in Salesforce",
+            ),
+            ("Email", "", "the e-mail of Anna Miller is not theirs"),
+            (
+                "Email",
+                "eve@acme.example",
+                "the e-mail of Anna Miller is not theirs",
+            ),
+            ("Phone", "", "the phone of Anna Miller is not theirs"),
+            (
+                "Phone",
+                "0151 12345678",
+                "the phone of Anna Miller is not theirs",
+            ),
+        ] {
+            check(&[&anna(field, value), BERND], &[says]);
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! `leadstream demo --once`: the whole of it, judged by the program itself.
+//! `leadstream demo`: the whole of it. With `--once` the program judges itself.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use crate::check::leadstream;
+use crate::sandbox::org::http_client;
 
 /// Runs the demo once, with 60 leads; 25 in a row hold every kind.
 fn demo(directory: &Path, more: &[&str]) -> Output {
@@ -90,4 +92,121 @@ fn a_rate_that_is_none_is_refused() {
         text(&output.stderr).contains("server_error_rate must be from 0 to 1"),
         "{output:?}"
     );
+}
+
+/// The demo, until it is stopped.
+struct Running {
+    process: Child,
+    lines: BufReader<ChildStdout>,
+    said: String,
+}
+
+impl Running {
+    fn start(directory: &Path) -> Self {
+        let free = "127.0.0.1:0";
+        let mut process = leadstream(directory)
+            .args(["demo", "--leads", "25", "--dir", "demo"])
+            .args(["--listen", free, "--sandbox", free, "--page", free])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap());
+        Self {
+            process,
+            lines,
+            said: String::new(),
+        }
+    }
+
+    /// Reads on to the next line with `text` in it.
+    fn until(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let bytes = self.lines.read_line(&mut line).unwrap();
+            assert!(bytes > 0, "no {text:?} in\n{}", self.said);
+            self.said.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// The URL that a line of the welcome gives.
+    fn url(&mut self, of: &str) -> String {
+        let line = self.until(of);
+        line.split_whitespace()
+            .find(|word| word.starts_with("http"))
+            .unwrap()
+            .to_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended by itself, if all went well.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_sends_by_the_landing_page_arrives() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut demo = Running::start(directory.path());
+    let page = demo.url("  landing page");
+    let browser = http_client();
+    let html = browser.get(&page).send().await.unwrap();
+    let html = html.text().await.unwrap();
+    let (_, action) = html.split_once("action=\"").unwrap();
+    let (action, _) = action.split_once('"').unwrap();
+    for id in ["demo-form", "send", "receipt"] {
+        assert!(html.contains(&format!("id=\"{id}\"")), "no {id}");
+    }
+    for field in [
+        "first_name",
+        "last_name",
+        "email",
+        "company",
+        "phone",
+        "country",
+        "message",
+    ] {
+        assert!(html.contains(&format!("name=\"{field}\"")), "no {field}");
+        assert!(html.contains(&format!("<label for=\"{field}\">")));
+    }
+
+    // As the page's script sends it.
+    let form = "first_name=Zo%C3%AB&last_name=Br%C3%B8wser&email=zoe%40page.example&website2=";
+    let post = |body: &'static str| {
+        browser
+            .post(action)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("origin", page.trim_end_matches('/'))
+            .body(body)
+    };
+    let answer = post(form).send().await.unwrap();
+    assert_eq!(
+        answer.headers()["access-control-allow-origin"],
+        page.trim_end_matches('/')
+    );
+    let answer = answer.text().await.unwrap();
+    let receipt: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(receipt["id"].as_str().unwrap().len(), 13);
+    demo.until("synced   Zoë Brøwser → 00Q");
+
+    // As a browser without scripts sends it, which then follows the redirect.
+    let answer = post(form).header("accept", "text/html").send().await;
+    let answer = answer.unwrap();
+    assert!(answer.url().path().ends_with("/thanks"), "{answer:?}");
+    assert!(answer.text().await.unwrap().contains("Thank you"));
+    demo.until("merged   Zoë Brøwser → 00Q");
+
+    let pid = demo.process.id().to_string();
+    let stopped = Command::new("sh")
+        .args(["-c", "kill -s TERM \"$0\"", &pid])
+        .status();
+    assert!(stopped.unwrap().success());
+    demo.until("balanced: ");
+    demo.until("its files are in ");
+    assert!(demo.process.wait().unwrap().success());
 }
