@@ -153,6 +153,9 @@ impl Metrics {
 /// The variable that sets what is logged, e.g. `debug` or `leadstream::deliver=debug`.
 const LOG_VARIABLE: &str = "LEADSTREAM_LOG";
 
+/// Libraries that log what they are given: whatever is asked for, they stay silent.
+const SILENCED: [&str; 1] = ["rlibphonenumber=off"];
+
 /// Starts logging to standard error: to be read on a terminal, as JSON otherwise.
 pub fn start_logging() {
     use std::io::IsTerminal as _;
@@ -161,6 +164,10 @@ pub fn start_logging() {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let silenced = SILENCED
+        .iter()
+        .filter_map(|directive| directive.parse().ok());
+    let filter = silenced.fold(filter, EnvFilter::add_directive);
     let registry = tracing_subscriber::registry().with(filter);
     // Whoever has started logging before us wants it their way.
     let _ = if std::io::stderr().is_terminal() {

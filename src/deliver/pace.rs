@@ -12,8 +12,14 @@ const MOST_LINGERS: u32 = 4;
 ///
 /// A full batch goes at once. Otherwise it goes when nothing new came for `linger`, so that a
 /// single lead is there within a second and a burst still fills its calls; at the latest when the
-/// oldest has waited four times as long.
-pub fn ready_at(backlog: &Backlog, batch_size: usize, linger: Duration) -> Option<Millis> {
+/// oldest has waited four times as long, or as long after the call that it did not fit into, which
+/// ended at `last_call`.
+pub fn ready_at(
+    backlog: &Backlog,
+    batch_size: usize,
+    linger: Duration,
+    last_call: Millis,
+) -> Option<Millis> {
     let (Some(oldest), Some(newest)) = (backlog.oldest, backlog.newest) else {
         return backlog.next;
     };
@@ -23,7 +29,7 @@ pub fn ready_at(backlog: &Backlog, batch_size: usize, linger: Duration) -> Optio
     Some(
         newest
             .after(linger)
-            .min(oldest.after(linger * MOST_LINGERS)),
+            .min(oldest.max(last_call).after(linger * MOST_LINGERS)),
     )
 }
 
@@ -35,14 +41,15 @@ pub struct Pace {
     pub streak: u32,
     /// Not before this.
     pub until: Option<Millis>,
+    /// When the last call ended.
+    pub last_call: Option<Millis>,
 }
 
 impl Pace {
     /// Notes that a call went through. Returns whether that ends a time of trouble.
     pub fn recovered(&mut self) -> bool {
-        let was_held = self.streak > 0;
-        *self = Self::default();
-        was_held
+        self.until = None;
+        std::mem::take(&mut self.streak) > 0
     }
 
     /// Notes that nothing can be sent before `until`. Returns whether that is news.
@@ -59,7 +66,7 @@ mod tests {
 
     const LINGER: Duration = Duration::from_millis(200);
 
-    fn check(due: usize, oldest: i64, newest: i64, expect: Option<i64>) {
+    fn check(due: usize, oldest: i64, newest: i64, last_call: i64, expect: Option<i64>) {
         let backlog = Backlog {
             due,
             oldest: (due > 0).then_some(Millis(oldest)),
@@ -67,7 +74,7 @@ mod tests {
             next: None,
         };
         assert_eq!(
-            ready_at(&backlog, 200, LINGER),
+            ready_at(&backlog, 200, LINGER, Millis(last_call)),
             expect.map(Millis),
             "{backlog:?}"
         );
@@ -75,11 +82,13 @@ mod tests {
 
     #[test]
     fn a_batch_goes_when_it_is_full_or_nothing_more_comes() {
-        check(0, 0, 0, None);
-        check(1, 1_000, 1_000, Some(1_200));
-        check(50, 1_000, 1_300, Some(1_500));
-        check(50, 1_000, 1_790, Some(1_800));
-        check(200, 1_000, 1_100, Some(1_000));
+        check(0, 0, 0, 0, None);
+        check(1, 1_000, 1_000, 0, Some(1_200));
+        check(50, 1_000, 1_300, 0, Some(1_500));
+        check(50, 1_000, 1_790, 0, Some(1_800));
+        check(50, 1_000, 1_790, 1_500, Some(1_990));
+        check(50, 1_000, 2_290, 1_500, Some(2_300));
+        check(200, 1_000, 1_100, 1_500, Some(1_000));
     }
 
     #[test]
@@ -88,7 +97,7 @@ mod tests {
             next: Some(Millis(5)),
             ..Backlog::default()
         };
-        assert_eq!(ready_at(&backlog, 200, LINGER), Some(Millis(5)));
+        assert_eq!(ready_at(&backlog, 200, LINGER, Millis(0)), Some(Millis(5)));
     }
 
     #[test]

@@ -82,7 +82,11 @@ impl Deliver {
     /// Sends one batch, if one is ready.
     pub async fn step(&self) -> Result<Progress, StoreError> {
         let now = self.clock.now();
-        if let Some(until) = self.pace.lock().until.filter(|until| *until > now) {
+        let (until, last_call) = {
+            let pace = self.pace.lock();
+            (pace.until, pace.last_call.unwrap_or(Millis(0)))
+        };
+        if let Some(until) = until.filter(|until| *until > now) {
             return Ok(Progress::Idle(Some(until)));
         }
         let config = self.client.config();
@@ -93,6 +97,7 @@ impl Deliver {
             &backlog,
             batch_size,
             Duration::from_millis(config.linger_ms),
+            last_call,
         ) {
             Some(ready) if ready <= now => {}
             ready => return Ok(Progress::Idle(ready)),
@@ -193,6 +198,7 @@ impl Deliver {
             _ => None,
         });
         let mut pace = self.pace.lock();
+        pace.last_call = Some(now);
         match trouble {
             Some(why) => {
                 let streak = pace.streak.saturating_add(1);

@@ -15,7 +15,7 @@ use crate::store::{Changes, Store, StoreError, Write};
 use crate::telemetry::{EndLabel, Metrics};
 
 /// The most events in one transaction.
-const MOST_EVENTS: usize = 512;
+const MOST_EVENTS: usize = 256;
 
 /// The longest that the loop waits without looking: another process may have asked for a replay.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);

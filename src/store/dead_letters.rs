@@ -107,8 +107,12 @@ impl Store {
              (SELECT 1 FROM submission o WHERE o.event_id = s.event_id AND (o.outcome IS NULL OR o.outcome = 'synced')) \
              ON CONFLICT DO NOTHING"
         );
+        // A delivery that others died with as well stays dead for them: it is overtaken when their
+        // lead gets through.
         const SUPERSEDE: &str = "UPDATE delivery SET state = 'superseded' WHERE state = 'dead' AND id IN \
-             (SELECT delivery_id FROM submission WHERE event_id IN (SELECT event_id FROM replay))";
+             (SELECT delivery_id FROM submission WHERE event_id IN (SELECT event_id FROM replay)) \
+             AND NOT EXISTS (SELECT 1 FROM submission o WHERE o.delivery_id = delivery.id \
+             AND o.event_id NOT IN (SELECT event_id FROM replay))";
         const RESOLVE: &str = "UPDATE dead_letter SET resolved_at = $1 WHERE resolved_at IS NULL AND event_id IN \
              (SELECT event_id FROM replay)";
         const FORGET: &str =

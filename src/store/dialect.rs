@@ -43,7 +43,13 @@ const NO_CHECKPOINT: &str = "0";
 const MOST_INBOX_LOG_PAGES: i64 = 16_000;
 
 /// The writer's page cache, in negative KiB as SQLite has it.
-const WRITER_CACHE: &str = "-8192";
+const WRITER_CACHE: &str = "-4096";
+
+/// A reader's: any write makes it worthless, so it only has to hold one query's pages.
+const READER_CACHE: &str = "-512";
+
+/// The inbox's: it writes each page once.
+const INBOX_CACHE: &str = "-512";
 
 /// Splits `sqlite:<file>` and resolves a relative file against `directory`.
 pub(super) fn file_of(url: &str, directory: &Path) -> Result<PathBuf, StoreError> {
@@ -82,6 +88,7 @@ fn options(
 /// The connection that ingest appends by.
 pub(super) async fn connect_inbox(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     options(&inbox_file(path), SqliteSynchronous::Full, NO_CHECKPOINT)
+        .pragma("cache_size", INBOX_CACHE)
         .thread_name(|_| "store-inbox".to_owned())
         .connect()
         .await
@@ -113,6 +120,7 @@ pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Erro
 pub(super) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Error> {
     let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
         .pragma("query_only", "on")
+        .pragma("cache_size", READER_CACHE)
         .thread_name(|n| format!("store-read-{n}"));
     let inbox = inbox_file(path).to_string_lossy().into_owned();
     pool(2)

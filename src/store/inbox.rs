@@ -14,8 +14,9 @@ const APPENDED: &str = ") WHERE column1 IS NOT NULL";
 const UNPROCESSED: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
      WHERE id > $1 ORDER BY id LIMIT $2";
 
-const TO_REPLAY: &str = "SELECT e.id, e.source, e.received_at, e.content_type, e.meta, e.body \
-     FROM replay r JOIN event e ON e.id = r.event_id ORDER BY e.id LIMIT $1";
+/// By a list of ids: a join would be read in the order of events, all of them.
+const TO_REPLAY: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
+     WHERE id IN (SELECT event_id FROM replay ORDER BY event_id LIMIT $1) ORDER BY id";
 
 const ONE: &str =
     "SELECT id, source, received_at, content_type, meta, body FROM event WHERE id = $1";

@@ -129,9 +129,11 @@ const CLAIMABLE: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pendi
      AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.lead_id = d.lead_id AND o.id < d.id \
      AND o.state IN ('pending', 'sending')) ORDER BY d.next_at, d.id LIMIT $2";
 
+/// Says the state twice: the index of open deliveries is only used for its own condition.
 const CLAIMED: &str = concat!(
     "SELECT d.id, d.lead_id, d.fields, d.attempts, d.unsure, d.submitted_at, d.created_at, l.salesforce_id \
-     FROM delivery d JOIN lead l ON l.id = d.lead_id WHERE d.state = 'pending' AND d.lead_id IN ",
+     FROM delivery d JOIN lead l ON l.id = d.lead_id \
+     WHERE d.state IN ('pending', 'sending') AND d.state = 'pending' AND d.lead_id IN ",
     dialect::listed!("$1"),
     " ORDER BY d.id"
 );
@@ -162,10 +164,12 @@ impl Write {
         })
     }
 
-    /// Gives back what a process that has ended was sending. Its answers may have been lost.
+    /// Gives back what a process that has ended was sending. Its answers may have been lost; its
+    /// end says nothing of what was sent, so it counts as no try.
     pub async fn release_claims(&mut self) -> Result<u64, StoreError> {
         Ok(sqlx::query(
-            "UPDATE delivery SET state = 'pending', unsure = TRUE WHERE state = 'sending'",
+            "UPDATE delivery SET state = 'pending', unsure = TRUE, attempts = attempts - 1 \
+             WHERE state IN ('pending', 'sending') AND state = 'sending'",
         )
         .execute(self.connection())
         .await?

@@ -14,3 +14,10 @@ mod web_form;
 mod check;
 
 mod sandbox;
+
+mod audit;
+mod cli_run;
+mod daemon;
+mod harness;
+mod replay;
+mod sync;

@@ -9,7 +9,7 @@
 mod collections;
 mod door;
 mod faults;
-mod org;
+pub mod org;
 mod query;
 mod rows;
 mod rules;

@@ -114,13 +114,63 @@ fn unanswered() -> Sent {
     }
 }
 
-/// What Salesforce holds of the leads that may be there already, by index.
+/// What Salesforce holds of the leads that may be there already, by index. A field that it does not
+/// know reads as blank: writing it then fails for the leads that carry it, and for no others.
 async fn look(
     client: &Client,
     leads: &[Outgoing],
 ) -> Result<HashMap<usize, Option<Map>>, CallError> {
     let key = client.config().external_id_field.as_str();
-    let mut fields: BTreeSet<&str> = BTreeSet::from(["Id", key, write::LAST_MODIFIED]);
+    let seen = |lead: &&Outgoing| lead.salesforce_id.is_some() || lead.unsure;
+    let mut fields: BTreeSet<&str> = leads
+        .iter()
+        .filter(seen)
+        .flat_map(|lead| lead.wanted.keys())
+        .map(String::as_str)
+        .collect();
+    let mut unknown: Vec<&str> = Vec::new();
+    // Each round leaves a field out, so it ends.
+    loop {
+        match look_at(client, leads, key, &fields).await {
+            Ok(mut held) => {
+                for record in held.values_mut().flatten() {
+                    record.extend(unknown.iter().map(|name| ((*name).to_owned(), Value::Null)));
+                }
+                return Ok(held);
+            }
+            Err(CallError::Refused {
+                status: 400,
+                errors,
+            }) => {
+                let meant: Vec<&str> = errors.iter().flat_map(fields_meant).collect();
+                let is_meant =
+                    |name: &&str| meant.iter().any(|field| field.eq_ignore_ascii_case(name));
+                let before = unknown.len();
+                unknown.extend(fields.iter().copied().filter(is_meant));
+                if unknown.len() == before {
+                    return Err(CallError::Refused {
+                        status: 400,
+                        errors,
+                    });
+                }
+                fields.retain(|name| !is_meant(name));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn look_at(
+    client: &Client,
+    leads: &[Outgoing],
+    key: &str,
+    fields: &BTreeSet<&str>,
+) -> Result<HashMap<usize, Option<Map>>, CallError> {
+    let always = ["Id", key, write::LAST_MODIFIED];
+    let fields: Vec<&str> = always
+        .into_iter()
+        .chain(fields.iter().copied().filter(|name| !always.contains(name)))
+        .collect();
     let mut by_id: Vec<(usize, &str)> = Vec::new();
     let mut by_key: HashMap<&str, usize> = HashMap::new();
     for (index, lead) in leads.iter().enumerate() {
@@ -129,11 +179,9 @@ async fn look(
             None if lead.unsure => {
                 by_key.insert(&lead.external_id, index);
             }
-            None => continue,
+            None => {}
         }
-        fields.extend(lead.wanted.keys().map(String::as_str));
     }
-    let fields: Vec<&str> = fields.into_iter().collect();
     let mut held = HashMap::new();
     if !by_id.is_empty() {
         let ids: Vec<&str> = by_id.iter().map(|(_, id)| *id).collect();

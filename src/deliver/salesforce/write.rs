@@ -42,10 +42,7 @@ pub fn changes(
         };
         let send = match held {
             None => policy != WritePolicy::Never,
-            Some(held) => {
-                let stands_in = mapping.is_default(name, &value);
-                may_update(name, &value, policy, stands_in, held, submitted_at)
-            }
+            Some(held) => may_update(name, &value, mapping, held, submitted_at),
         };
         if send {
             changes.insert(name.clone(), value);
@@ -75,8 +72,7 @@ fn sendable(name: &str, value: &Value, policy: WritePolicy) -> Option<Value> {
 fn may_update(
     name: &str,
     value: &Value,
-    policy: WritePolicy,
-    stands_in: bool,
+    mapping: &Mapping,
     held: &Map,
     submitted_at: Millis,
 ) -> bool {
@@ -88,12 +84,15 @@ fn may_update(
         return false;
     }
     let known_blank = current.is_some_and(is_blank);
-    // What stands in for a value that was not given says nothing against one that is there.
-    if stands_in && !known_blank {
+    // What stands in for a value that was not given says nothing against one that is there, and
+    // gives way to one that comes.
+    if mapping.is_default(name, value) && !known_blank {
         return false;
     }
-    match policy {
-        WritePolicy::IfBlank => known_blank,
+    match mapping.policy(name) {
+        WritePolicy::IfBlank => {
+            known_blank || current.is_some_and(|current| mapping.is_default(name, current))
+        }
         WritePolicy::Always | WritePolicy::MostRestrictive => true,
         WritePolicy::IfNewer => last_modified(held).is_some_and(|changed| submitted_at > changed),
         WritePolicy::CreateOnly | WritePolicy::Never => false,

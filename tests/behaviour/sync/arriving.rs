@@ -1,0 +1,126 @@
+//! Who is whom, and what of them arrives.
+
+use leadstream::model::End;
+use serde_json::json;
+
+use crate::harness::{ANNA, TestDaemon, form_with};
+
+#[tokio::test]
+async fn a_lead_arrives_with_its_fields() {
+    let test = TestDaemon::start().await;
+    test.post_and_end(ANNA, End::Synced).await;
+    let lead = test.lead();
+    for (field, value) in [
+        ("Email", "anna.berg@acme.example"),
+        ("FirstName", "Anna"),
+        ("LastName", "Berg"),
+        ("Company", "Acme"),
+        ("Phone", "+49309018201"),
+        ("Title", "Head of Growth"),
+    ] {
+        assert_eq!(lead[field], value, "{field}");
+    }
+    assert!(
+        lead["Leadstream_Id__c"]
+            .as_str()
+            .is_some_and(|id| !id.is_empty()),
+        "{lead:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_salesforce_requires_and_a_form_does_not_ask_is_stood_in_for() {
+    let test = TestDaemon::start().await;
+    test.post_and_end(&[("email", "anna@acme.example")], End::Synced)
+        .await;
+    let lead = test.lead();
+    assert!(!lead["Company"].as_str().unwrap().is_empty());
+    assert!(!lead["LastName"].as_str().unwrap().is_empty());
+    // What stands in gives way to what the person says.
+    test.post_and_end(
+        &[
+            ("email", "anna@acme.example"),
+            ("company", "Beta GmbH"),
+            ("last_name", "Berg"),
+        ],
+        End::Synced,
+    )
+    .await;
+    assert_eq!(test.leads().len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_address_in_another_case_is_the_same_person() {
+    let test = TestDaemon::start().await;
+    test.post_and_end(ANNA, End::Synced).await;
+    let again = [
+        ("email", "ANNA.BERG@ACME.EXAMPLE"),
+        ("last_name", "Berg"),
+        ("city", "Berlin"),
+    ];
+    test.post_and_end(&again, End::Synced).await;
+    assert_eq!(test.lead()["City"], "Berlin");
+    assert_eq!(test.lead()["Title"], "Head of Growth");
+}
+
+#[tokio::test]
+async fn the_same_number_and_last_name_are_the_same_person() {
+    let test = TestDaemon::start().await;
+    test.post_and_end(ANNA, End::Synced).await;
+    let again = [
+        ("phone", "+49 (30) 901-8201"),
+        ("last_name", "BERG"),
+        ("city", "Berlin"),
+    ];
+    test.post_and_end(&again, End::Synced).await;
+    assert_eq!(test.lead()["City"], "Berlin");
+}
+
+#[tokio::test]
+async fn the_same_number_with_another_last_name_is_someone_else() {
+    let test = TestDaemon::start().await;
+    test.post_and_end(ANNA, End::Synced).await;
+    let colleague = [
+        ("phone", "+49309018201"),
+        ("last_name", "Tal"),
+        ("company", "Acme"),
+    ];
+    test.post_and_end(&colleague, End::Synced).await;
+    assert_eq!(test.leads().len(), 2);
+}
+
+#[tokio::test]
+async fn the_same_form_twice_is_one_touch_and_no_second_call() {
+    let test = TestDaemon::start().await;
+    test.post_and_end(ANNA, End::Synced).await;
+    let calls = test.sandbox.calls().api;
+    test.post_and_end(ANNA, End::Merged).await;
+    assert_eq!(test.sandbox.calls().api, calls);
+    assert_eq!(test.leads().len(), 1);
+}
+
+#[tokio::test]
+async fn doubles_that_arrive_together_are_one_record() {
+    let test = TestDaemon::start().await;
+    for city in ["Berlin", "Hamburg", "Köln"] {
+        test.post(&form_with(ANNA, &[("city", city)])).await;
+    }
+    test.drained().await;
+    // The newest wins, as long as nobody in the org has said otherwise.
+    assert_eq!(test.lead()["City"], "Köln");
+    assert_eq!(test.calls("collection_upsert"), 1);
+}
+
+#[tokio::test]
+async fn a_form_without_a_way_to_reach_the_person_is_a_dead_letter_that_says_so() {
+    let test = TestDaemon::start().await;
+    test.post_and_end(
+        &[("last_name", "Berg"), ("company", "Acme")],
+        End::DeadLetter,
+    )
+    .await;
+    let letter = test.dead_letter().await;
+    assert_eq!(letter.code, "lead.no_contact");
+    assert!(letter.hint.contains("leadstream replay"), "{letter:?}");
+    assert_eq!(json!(test.leads()), json!([]));
+}

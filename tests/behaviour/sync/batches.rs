@@ -1,0 +1,61 @@
+//! Salesforce calls are the scarce resource.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use leadstream::model::End;
+
+use crate::harness::TestDaemon;
+
+/// So many people post at once, while the clock stands still.
+async fn burst(test: &TestDaemon, people: usize) {
+    let posts = (0..people).map(|number| async move {
+        let email = format!("person{number}@acme.example");
+        test.post(&[
+            ("email", &email),
+            ("last_name", "Berg"),
+            ("company", "Acme"),
+        ])
+        .await
+    });
+    join_all(posts).await;
+}
+
+#[tokio::test]
+async fn two_hundred_leads_take_one_call() {
+    let test = TestDaemon::start().await;
+    test.until("signed in", async || test.get("/readyz").await.0 == 200)
+        .await;
+    // A full batch needs no time to pass.
+    burst(&test, 200).await;
+    test.until_at_once("all arrive", async || test.sandbox.count("Lead") == 200)
+        .await;
+    assert_eq!(test.calls("collection_upsert"), 1);
+    test.drained().await;
+    assert_eq!(test.ends(End::Synced).await, 200);
+}
+
+#[tokio::test]
+async fn a_thousand_leads_take_five_calls_and_a_token() {
+    let test = TestDaemon::start().await;
+    burst(&test, 1000).await;
+    test.drained().await;
+    assert_eq!(test.sandbox.count("Lead"), 1000);
+    let calls = test.sandbox.calls();
+    assert_eq!(calls.count("collection_upsert"), 5, "{calls:?}");
+    assert_eq!(calls.count("token"), 1, "{calls:?}");
+    assert!(calls.api <= 6, "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_single_lead_waits_for_company_no_longer_than_the_linger() {
+    let test = TestDaemon::start().await;
+    test.until("signed in", async || test.get("/readyz").await.0 == 200)
+        .await;
+    test.post(&[("email", "anna@acme.example")]).await;
+    test.outbox_holds(1).await;
+    assert_eq!(test.leads().len(), 0, "it waits for others");
+    test.clock.advance(Duration::from_millis(200));
+    test.until_at_once("it arrives", async || test.leads().len() == 1)
+        .await;
+}
