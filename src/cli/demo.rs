@@ -1,11 +1,12 @@
 //! `leadstream demo`: all of it on this machine, without an account.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Exit, audit, output};
-use crate::demo::{self, Options};
+use crate::demo::{self, Options, Said};
 use crate::edge::clock::SystemClock;
 use crate::sandbox::Faults;
 use crate::telemetry;
@@ -68,7 +69,10 @@ pub async fn run(args: Args) -> Exit {
         leads: args.leads,
         once: args.once,
     };
-    let finished = match demo::run(&options, Arc::new(SystemClock), output::line).await {
+    let screen = Screen::new();
+    let finished = demo::run(&options, Arc::new(SystemClock), |said| screen.show(said)).await;
+    screen.leave();
+    let finished = match finished {
         Ok(finished) => finished,
         Err(error) => {
             output::error_line(&format!("error: {error}"));
@@ -99,5 +103,52 @@ pub async fn run(args: Args) -> Exit {
             Exit::Failure
         }
         (false, ..) => Exit::Success,
+    }
+}
+
+/// Shows line after line; a terminal keeps the books at its bottom.
+struct Screen {
+    /// What stands at the bottom; none where it cannot be drawn over.
+    bottom: Option<RefCell<String>>,
+}
+
+impl Screen {
+    /// Back to the line's start, and wipe it.
+    const WIPE: &str = "\r\u{1b}[2K";
+    /// What does not fit into the line is cut off by the terminal: it would wipe only the last row.
+    const CUT: &str = "\u{1b}[?7l";
+    const CUT_NO_MORE: &str = "\u{1b}[?7h";
+
+    fn new() -> Self {
+        Self {
+            bottom: output::stdout_can_be_drawn_on().then(RefCell::default),
+        }
+    }
+
+    fn show(&self, said: Said<'_>) {
+        let Some(bottom) = &self.bottom else {
+            let (Said::Line(text) | Said::Books(text)) = said;
+            output::line(text);
+            return;
+        };
+        let line = match said {
+            Said::Line(text) => format!("{text}\n"),
+            Said::Books(text) => {
+                text.clone_into(&mut bottom.borrow_mut());
+                String::new()
+            }
+        };
+        let (wipe, cut, cut_no_more) = (Self::WIPE, Self::CUT, Self::CUT_NO_MORE);
+        output::part(&format!(
+            "{wipe}{line}{cut}{}{cut_no_more}",
+            bottom.borrow()
+        ));
+    }
+
+    /// Leaves the last books where they are.
+    fn leave(&self) {
+        if self.bottom.is_some() {
+            output::line("");
+        }
     }
 }

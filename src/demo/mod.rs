@@ -18,3 +18,4 @@ mod view;
 
 pub use run::{Finished, run};
 pub use stage::{Addresses, DemoError, Options, Stage};
+pub use view::Said;

@@ -82,7 +82,7 @@ impl Person {
     }
 }
 
-const LOCALES: [Locale; 14] = [
+const LOCALES: [Locale; 17] = [
     Locale {
         country: "Germany",
         calling_code: "49",
@@ -177,6 +177,102 @@ const LOCALES: [Locale; 14] = [
         messages: [
             "¿Podrían enviarme una oferta para mañana?",
             "Queremos probarlo con un equipo pequeño.",
+        ],
+    },
+    Locale {
+        country: "Portugal",
+        calling_code: "351",
+        trunk: "",
+        mobile: "91",
+        digits: 7,
+        given: [
+            ("João", "joao"),
+            ("Inês", "ines"),
+            ("Conceição", "conceicao"),
+            ("Tomás", "tomas"),
+            ("Leonor", "leonor"),
+            ("Simão", "simao"),
+        ],
+        family: [
+            ("Gonçalves", "goncalves"),
+            ("Magalhães", "magalhaes"),
+            ("Brandão", "brandao"),
+            ("Simões", "simoes"),
+            ("Araújo", "araujo"),
+            ("Fonseca", "fonseca"),
+        ],
+        companies: [
+            ("Cortiças do Alentejo, Lda.", "corticas-alentejo"),
+            ("Pão & Mar", "pao-mar"),
+            ("Navegação Atlântica S.A.", "navegacao"),
+        ],
+        messages: [
+            "Gostaria de ver uma demonstração.",
+            "Têm preços para associações?",
+        ],
+    },
+    Locale {
+        country: "Italy",
+        calling_code: "39",
+        trunk: "",
+        mobile: "347",
+        digits: 7,
+        given: [
+            ("Niccolò", "niccolo"),
+            ("Giulia", "giulia"),
+            ("Nicolò", "nicolo"),
+            ("Federica", "federica"),
+            ("Elisabetta", "elisabetta"),
+            ("Beatrice", "beatrice"),
+        ],
+        family: [
+            ("D'Angelo", "dangelo"),
+            ("De Luca", "deluca"),
+            ("Esposito", "esposito"),
+            ("Cantù", "cantu"),
+            ("Lo Presti", "lopresti"),
+            ("Rossi", "rossi"),
+        ],
+        companies: [
+            ("Officine Meccaniche S.p.A.", "officine"),
+            ("Caffè Nòbile S.r.l.", "caffe-nobile"),
+            ("Vetreria Murano", "vetreria-murano"),
+        ],
+        messages: [
+            "Vorrei un preventivo per trenta utenti.",
+            "È possibile fissare una dimostrazione?",
+        ],
+    },
+    Locale {
+        country: "Russia",
+        calling_code: "7",
+        trunk: "8",
+        mobile: "916",
+        digits: 7,
+        given: [
+            ("Мария", "mariya"),
+            ("Алексей", "aleksey"),
+            ("Фёдор", "fyodor"),
+            ("Ольга", "olga"),
+            ("Юлия", "yuliya"),
+            ("Дмитрий", "dmitriy"),
+        ],
+        family: [
+            ("Иванова", "ivanova"),
+            ("Кузнецов", "kuznetsov"),
+            ("Щукина", "shchukina"),
+            ("Соловьёв", "solovyov"),
+            ("Лебедева", "lebedeva"),
+            ("Жуков", "zhukov"),
+        ],
+        companies: [
+            ("Волга Сервис", "volga-servis"),
+            ("Северный лес", "severny-les"),
+            ("Медиа-Группа «Заря»", "zarya"),
+        ],
+        messages: [
+            "Пришлите, пожалуйста, прайс-лист.",
+            "Интересует демонстрация для отдела продаж.",
         ],
     },
     Locale {

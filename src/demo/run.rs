@@ -8,7 +8,7 @@ use super::leads::{Expect, Leads, Post};
 use super::send::{SendError, Sender};
 use super::stage::{DemoError, Options, Stage};
 use super::verdict;
-use super::view::{self, View};
+use super::view::{self, Said, View};
 use crate::edge::clock::SharedClock;
 use crate::edge::shutdown::Signals;
 use crate::model::{EventId, SourceName};
@@ -48,11 +48,11 @@ pub struct Finished {
 pub async fn run(
     options: &Options,
     clock: SharedClock,
-    say: impl Fn(&str),
+    say: impl Fn(Said<'_>),
 ) -> Result<Finished, DemoError> {
     let mut signals = Signals::new().map_err(DemoError::Signals)?;
     let stage = Stage::put_up(options, &clock).await?;
-    say(&view::welcome(&stage.addresses));
+    say(Said::Line(&view::welcome(&stage.addresses)));
     let mut show = Show {
         sender: Sender::new(stage.addresses.daemon.clone()),
         store: stage.daemon.store(),
@@ -108,7 +108,7 @@ struct Show<'a, S> {
     say: &'a S,
 }
 
-impl<S: Fn(&str)> Show<'_, S> {
+impl<S: Fn(Said<'_>)> Show<'_, S> {
     /// Sends the set and waits until all of it is at its end; then, unless once, goes on and on.
     async fn play(&mut self, options: &Options) -> Result<(), StoreError> {
         let deadline = self.clock.now().after(MOST);
@@ -142,7 +142,7 @@ impl<S: Fn(&str)> Show<'_, S> {
         match answer {
             Ok(event) => self.sent.push((event, expect)),
             Err(error) => {
-                (self.say)(&format!("not taken: {error}"));
+                (self.say)(Said::Line(&format!("not taken: {error}")));
                 self.wrong.push(format!("a lead was not taken: {error}"));
             }
         }
@@ -157,10 +157,10 @@ impl<S: Fn(&str)> Show<'_, S> {
     async fn look(&mut self, with_books: bool) -> Result<(), StoreError> {
         let progress = self.store.progress(self.view.floor).await?;
         for line in self.view.news(&progress) {
-            (self.say)(&line);
+            (self.say)(Said::Line(&line));
         }
         if with_books && let Some(line) = self.view.books(&self.store.audit().await?) {
-            (self.say)(&line);
+            (self.say)(Said::Books(&line));
         }
         Ok(())
     }

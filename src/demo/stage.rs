@@ -142,6 +142,7 @@ impl Stage {
             .replace("{daemon}", &at_daemon.to_string())
             .replace("{sandbox}", &at_sandbox.to_string())
             .replace("{page}", &at_page.to_string())
+            .replace("{page_port}", &at_page.port().to_string())
             .replace("{org_id}", ORG_ID);
         write(&file, &text)?;
         let config = load(&file)?;

@@ -20,6 +20,15 @@ const BOLD: Style = Style::new().bold();
 /// The most characters of a name: names come from outside.
 const NAME_CHARS: usize = 40;
 
+/// Something to show.
+#[derive(Debug, Clone, Copy)]
+pub enum Said<'t> {
+    /// Where to look, or what became of one event.
+    Line(&'t str),
+    /// The books at this moment, in one line. They take the place of the last ones.
+    Books(&'t str),
+}
+
 /// What has been said so far.
 #[derive(Debug)]
 pub struct View {

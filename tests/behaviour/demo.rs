@@ -194,6 +194,15 @@ async fn what_a_person_sends_by_the_landing_page_arrives() {
     assert_eq!(receipt["id"].as_str().unwrap().len(), 13);
     demo.until("synced   Zoë Brøwser → 00Q");
 
+    // Who types localhost gets the same page, from another origin.
+    let by_name = page.trim_end_matches('/').replace("127.0.0.1", "localhost");
+    let preflight = browser
+        .request(reqwest::Method::OPTIONS, action)
+        .header("origin", &by_name)
+        .header("access-control-request-method", "POST");
+    let answer = preflight.send().await.unwrap();
+    assert_eq!(answer.headers()["access-control-allow-origin"], by_name);
+
     // As a browser without scripts sends it, which then follows the redirect.
     let answer = post(form).header("accept", "text/html").send().await;
     let answer = answer.unwrap();
