@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::landing;
 use super::leads::ORG_ID;
-use crate::config::{self, Config, Secret};
+use crate::config::{self, Config};
 use crate::daemon::{Daemon, StartError};
 use crate::diagnostic;
 use crate::edge::clock::SharedClock;
@@ -135,8 +135,8 @@ impl Stage {
         let [at_daemon, at_sandbox, at_page] =
             [&daemon_listener, &sandbox_listener, &page].map(|(_, address)| *address);
 
-        let secret = Secret::new(hex(random::bytes()));
-        write(&directory.join(SECRET_FILE), secret.expose())?;
+        let secret: String = hex(random::bytes());
+        write(&directory.join(SECRET_FILE), &secret)?;
         let file = directory.join(CONFIG_FILE);
         let text = CONFIG
             .replace("{daemon}", &at_daemon.to_string())
@@ -147,7 +147,7 @@ impl Stage {
         write(&file, &text)?;
         let config = load(&file)?;
 
-        let sandbox = Sandbox::new(sandbox_options(options, secret), Arc::clone(clock));
+        let sandbox = Sandbox::new(sandbox_options(options), Arc::clone(clock));
         let (stop_sandbox, sandbox_stopping) = shutdown::channel();
         let serving = sandbox.clone();
         let sandbox_task =
@@ -197,10 +197,9 @@ impl Stage {
     }
 }
 
-fn sandbox_options(options: &Options, secret: Secret) -> SandboxOptions {
+/// Any client id and secret will do, so that other clients can look at the records, too.
+fn sandbox_options(options: &Options) -> SandboxOptions {
     SandboxOptions {
-        client_id: Some("demo".to_owned()),
-        client_secret: Some(secret),
         custom_fields: "Lead.Plan__c:picklist(Starter|Pro)"
             .parse::<CustomField>()
             .into_iter()
