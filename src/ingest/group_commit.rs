@@ -81,7 +81,9 @@ pub async fn group_commit(
 ) -> Result<(Inbox, GroupCommit), crate::store::StoreError> {
     let writer = store.inbox_writer().await?;
     let (sender, queue) = mpsc::channel(capacity.max(1));
-    let ids = IdGenerator::above(writer.highest().0);
+    // Above what is processed, too, should the newest events have been deleted by hand.
+    let highest = writer.highest().max(store.floor().await?);
+    let ids = IdGenerator::above(highest.0);
     Ok((
         Inbox { queue: sender },
         GroupCommit {

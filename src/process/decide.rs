@@ -417,6 +417,7 @@ impl Decision<'_> {
             .filter(|(name, value)| whole || before.get(*name) != Some(value))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
+        let in_salesforce = known.lead.salesforce_id.clone();
         let on_its_way = known.delivering || self.known.decided.contains_key(&id);
         let needed = self.force
             || mapped.fields != before
@@ -432,7 +433,9 @@ impl Decision<'_> {
         }
         row.lead = Some(id);
         if needed && !wanted.is_empty() {
-            row.delivery = Some(self.deliver(id, wanted, next_id));
+            // An earlier delivery has ended, perhaps with its answer lost.
+            let unsure = !is_new && !on_its_way && in_salesforce.is_none();
+            row.delivery = Some(self.deliver(id, wanted, unsure, next_id));
         } else {
             row.outcome = Some(End::Merged);
             row.reason = Some(
@@ -483,6 +486,7 @@ impl Decision<'_> {
         &mut self,
         lead: LeadId,
         wanted: BTreeMap<String, Value>,
+        unsure: bool,
         next_id: &mut dyn FnMut() -> i64,
     ) -> DeliveryId {
         let at = self.submission().at;
@@ -506,7 +510,7 @@ impl Decision<'_> {
             destination: Destination::SalesforceLead,
             fields: wanted,
             attempts: 0,
-            unsure: false,
+            unsure,
             submitted_at: at,
             created_at: self.now,
         });

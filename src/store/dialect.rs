@@ -138,6 +138,17 @@ pub(super) async fn connect_readers(path: &Path) -> Result<SqlitePool, sqlx::Err
         .await
 }
 
+/// The connection that copies the inbox's log. It gives up at once where a reader is in its way:
+/// its waiting would hold up the writer.
+pub(super) async fn keeper(
+    mut connection: SqliteConnection,
+) -> Result<SqliteConnection, sqlx::Error> {
+    sqlx::query("PRAGMA busy_timeout = 20")
+        .execute(&mut connection)
+        .await?;
+    Ok(connection)
+}
+
 /// Copies the inbox's log into its file, beside its writer.
 pub(super) async fn checkpoint_inbox(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let (_, pages, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)")

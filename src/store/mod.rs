@@ -137,7 +137,8 @@ impl Store {
             Access::Command => return Err(StoreError::Missing(path)),
         };
         // Opening the inbox first makes its table, which the others attach.
-        let inbox_keeper = InboxWriter::open(&path).await?.into_connection();
+        let inbox_keeper =
+            dialect::keeper(InboxWriter::open(&path).await?.into_connection()).await?;
         let writer = dialect::connect_writer(&path).await?;
         sqlx::migrate!("src/store/migrations/sqlite/main")
             .run_direct(None, &mut *writer.acquire().await?, false)

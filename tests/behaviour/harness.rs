@@ -235,6 +235,15 @@ impl TestDaemon {
         }
     }
 
+    /// Waits, while the clock stands still, until all that was accepted has been processed: no batch
+    /// goes meanwhile before it is full.
+    pub async fn decided(&self) {
+        self.until_at_once("all are decided", async || {
+            self.audit().await.values().all(|line| line.waiting == 0)
+        })
+        .await;
+    }
+
     /// Waits until all that was accepted has come to its end.
     pub async fn drained(&self) {
         self.until("everything is at its end", async || {

@@ -227,7 +227,7 @@ async fn look_at(
 }
 
 fn text<'a>(record: &'a Map, field: &str) -> Option<&'a str> {
-    record.get(field).and_then(Value::as_str)
+    write::get(record, field).and_then(Value::as_str)
 }
 
 /// The rows to write; leads that need none are answered.
@@ -349,7 +349,7 @@ async fn write_rows(
             Err(CallError::Refused {
                 status: 400,
                 errors,
-            }) if rows.len() > 1 => {
+            }) if rows.len() > 1 && is_about_rows(&errors, key) => {
                 let (mut hit, rest): (Vec<Row>, Vec<Row>) =
                     rows.into_iter().partition(|row| is_meant(row, &errors));
                 if hit.is_empty() {
@@ -375,7 +375,7 @@ async fn write_rows(
             Err(CallError::Refused {
                 status: 400,
                 errors,
-            }) => {
+            }) if is_about_rows(&errors, key) => {
                 for row in rows {
                     again.extend(settle_row(
                         mapping,
@@ -399,6 +399,16 @@ async fn write_rows(
         }
         waiting.push((again, round + 1, auto_assign));
     }
+}
+
+/// Whether a call that was refused whole was refused for what is in its rows: an answer without
+/// reasons is a proxy's, and a key that the org does not know is nobody's data.
+fn is_about_rows(errors: &[ApiError], key: &str) -> bool {
+    !errors.is_empty()
+        && !errors
+            .iter()
+            .flat_map(fields_meant)
+            .any(|field| field.eq_ignore_ascii_case(key))
 }
 
 /// Whether an error of the whole call names a field that this row sends.
@@ -462,15 +472,19 @@ fn settle_row(
             let mut why = Explanation::of(200, &errors);
             // Another has just made the record, or the one that we could not find has our key: the
             // next try looks first.
-            let ours = errors
-                .iter()
-                .any(|error| error.code == "DUPLICATE_VALUE" && error.message.contains(key));
+            let key = key.to_ascii_lowercase();
+            let ours = errors.iter().any(|error| {
+                let message = error.message.to_ascii_lowercase();
+                error.code == "DUPLICATE_VALUE"
+                    && (message.contains(&key) || message.contains("<unknown>"))
+            });
             if ours {
                 why.class = Class::RetrySoon;
             }
             sent[row.index] = Some(Sent::Failed {
                 why,
-                unsure: ours,
+                // An update that was refused is of a record that is there.
+                unsure: ours || row.update,
                 blame: Blame::Lead,
             });
             None

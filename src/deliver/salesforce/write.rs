@@ -104,7 +104,7 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
 }
 
 /// The value of `name`: Salesforce answers in its own case, whatever the configuration's is.
-fn get<'a>(record: &'a Map, name: &str) -> Option<&'a Value> {
+pub(super) fn get<'a>(record: &'a Map, name: &str) -> Option<&'a Value> {
     record.get(name).or_else(|| {
         record
             .iter()

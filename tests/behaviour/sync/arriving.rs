@@ -105,6 +105,7 @@ async fn doubles_that_arrive_together_are_one_record() {
     for city in ["Berlin", "Hamburg", "Köln"] {
         test.post(&form_with(ANNA, &[("city", city)])).await;
     }
+    test.decided().await;
     test.drained().await;
     // The newest wins, as long as nobody in the org has said otherwise.
     assert_eq!(test.lead()["City"], "Köln");

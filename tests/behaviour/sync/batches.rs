@@ -39,11 +39,7 @@ async fn two_hundred_leads_take_one_call() {
 async fn a_thousand_leads_take_five_calls_and_a_token() {
     let test = TestDaemon::start().await;
     burst(&test, 1000).await;
-    // While the clock stands still no batch goes before it is full.
-    test.until_at_once("all are decided", async || {
-        test.audit().await.values().all(|line| line.waiting == 0)
-    })
-    .await;
+    test.decided().await;
     test.drained().await;
     assert_eq!(test.sandbox.count("Lead"), 1000);
     let calls = test.sandbox.calls();
