@@ -33,6 +33,7 @@ async fn a_refused_value_is_a_dead_letter_in_salesforces_words_and_harms_no_neig
     let test = with_plan(r#"Plan__c = { from = "plan" }"#).await;
     test.post(BEN).await;
     let dead = test.post(&form_with(ANNA, &[("plan", "Gold")])).await;
+    test.decided().await;
     test.drained().await;
     assert_eq!(test.calls("collection_upsert"), 1, "they went together");
     assert_eq!(test.lead()["Email"], "ben@acme.example");
@@ -70,6 +71,7 @@ async fn a_misspelt_field_holds_only_the_leads_that_carry_it() {
     let test = with_plan(r#"Plann__c = { from = "plan" }"#).await;
     test.post(BEN).await;
     test.post(&form_with(ANNA, &[("plan", "Pro")])).await;
+    test.decided().await;
     test.drained().await;
     assert_eq!(test.lead()["Email"], "ben@acme.example");
     let letter = test.dead_letter().await;
@@ -85,6 +87,7 @@ async fn a_misspelt_field_that_may_be_dropped_holds_nobody() {
     let test = with_plan(r#"Plann__c = { from = "plan", on_invalid = "drop_field" }"#).await;
     test.post(BEN).await;
     test.post(&form_with(ANNA, &[("plan", "Pro")])).await;
+    test.decided().await;
     test.drained().await;
     assert_eq!(test.leads().len(), 2);
     assert_eq!(test.dead_letters().await, []);
@@ -98,6 +101,7 @@ async fn a_misspelt_field_on_an_update_holds_only_the_leads_that_carry_it() {
     test.post(&form_with(BEN, &[("city", "Berlin")])).await;
     test.post(&form_with(ANNA, &[("plan", "Pro"), ("city", "Köln")]))
         .await;
+    test.decided().await;
     test.drained().await;
     assert_eq!(test.lead_of("ben@acme.example").unwrap()["City"], "Berlin");
     let letter = test.dead_letter().await;
