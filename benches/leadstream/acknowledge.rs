@@ -32,7 +32,7 @@ pub fn run(runtime: &Runtime, rounds: u64) -> Result<()> {
         ));
         let mut by_round = Vec::new();
         for round in 1..=rounds {
-            let directory = tempfile::tempdir_in(".")?;
+            let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
             let probe = fdatasync_probe(directory.path())?;
             let mut line = format!("round {round}: fdatasync {probe:.0} µs");
             let mut measured = Vec::new();
@@ -86,7 +86,7 @@ fn half_rate(
     for round in 1..=rounds {
         let mut p99 = Vec::new();
         for name in ["bare", "leadstream"] {
-            let directory = tempfile::tempdir_in(".")?;
+            let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
             let (server, _sandbox) = start(name, directory.path())?;
             let next = Arc::new(AtomicU64::new(0));
             runtime.block_on(load::open(

@@ -14,7 +14,7 @@ use crate::server::{Server, get};
 /// Sends `leads` persons as fast as they are acknowledged, and waits until all are in the sandbox.
 pub fn run(runtime: &Runtime, leads: u64) -> Result<()> {
     say(&format!("\n## end to end, {leads} leads"));
-    let directory = tempfile::tempdir_in(".")?;
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let sandbox = Server::sandbox(&[])?;
     let server = Server::leadstream(directory.path(), sandbox.port)?;
     say(&format!(
