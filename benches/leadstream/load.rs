@@ -78,31 +78,12 @@ pub async fn closed(
     duration: Duration,
     next: Arc<AtomicU64>,
 ) -> std::io::Result<Run> {
-    let start = Instant::now();
-    let end = start + duration;
-    let tasks: Vec<_> = (0..connections)
-        .map(|_| {
-            let next = Arc::clone(&next);
-            tokio::spawn(async move {
-                let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-                stream.set_nodelay(true)?;
-                let mut buffer = vec![0; 4096];
-                let mut latencies = Vec::new();
-                while Instant::now() < end {
-                    let sent = Instant::now();
-                    post(
-                        &mut stream,
-                        &mut buffer,
-                        next.fetch_add(1, Ordering::Relaxed),
-                    )
-                    .await?;
-                    latencies.push(sent.elapsed().as_micros() as u32);
-                }
-                std::io::Result::Ok(latencies)
-            })
-        })
-        .collect();
-    gather(tasks, start).await
+    let end = Instant::now() + duration;
+    drive(port, connections, move || {
+        let now = Instant::now();
+        (now < end).then(|| (next.fetch_add(1, Ordering::Relaxed), now))
+    })
+    .await
 }
 
 /// `rate` requests a second over `connections` for `duration`, at fixed times. A request that is
@@ -116,34 +97,13 @@ pub async fn open(
 ) -> std::io::Result<Run> {
     let start = Instant::now();
     let total = (rate * duration.as_secs_f64()) as u64;
-    let taken = Arc::new(AtomicU64::new(0));
-    let tasks: Vec<_> = (0..connections)
-        .map(|_| {
-            let (next, taken) = (Arc::clone(&next), Arc::clone(&taken));
-            tokio::spawn(async move {
-                let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-                stream.set_nodelay(true)?;
-                let mut buffer = vec![0; 4096];
-                let mut latencies = Vec::new();
-                loop {
-                    let turn = taken.fetch_add(1, Ordering::Relaxed);
-                    if turn >= total {
-                        return std::io::Result::Ok(latencies);
-                    }
-                    let due = start + Duration::from_secs_f64(turn as f64 / rate);
-                    tokio::time::sleep_until(due.into()).await;
-                    post(
-                        &mut stream,
-                        &mut buffer,
-                        next.fetch_add(1, Ordering::Relaxed),
-                    )
-                    .await?;
-                    latencies.push(due.elapsed().as_micros() as u32);
-                }
-            })
-        })
-        .collect();
-    gather(tasks, start).await
+    let taken = AtomicU64::new(0);
+    drive(port, connections, move || {
+        let turn = taken.fetch_add(1, Ordering::Relaxed);
+        let due = start + Duration::from_secs_f64(turn as f64 / rate);
+        (turn < total).then(|| (next.fetch_add(1, Ordering::Relaxed), due))
+    })
+    .await
 }
 
 /// `count` requests over `connections`, as fast as they are answered.
@@ -153,25 +113,38 @@ pub async fn count(
     count: u64,
     next: Arc<AtomicU64>,
 ) -> std::io::Result<Run> {
-    let start = Instant::now();
     let last = next.load(Ordering::Relaxed) + count;
+    drive(port, connections, move || {
+        let person = next.fetch_add(1, Ordering::Relaxed);
+        (person < last).then(|| (person, Instant::now()))
+    })
+    .await
+}
+
+/// Posts what `turns` gives, a person and when it is due, over `connections` until it gives none.
+async fn drive(
+    port: u16,
+    connections: usize,
+    turns: impl Fn() -> Option<(u64, Instant)> + Send + Sync + 'static,
+) -> std::io::Result<Run> {
+    let start = Instant::now();
+    let turns = Arc::new(turns);
     let tasks: Vec<_> = (0..connections)
         .map(|_| {
-            let next = Arc::clone(&next);
+            let turns = Arc::clone(&turns);
             tokio::spawn(async move {
                 let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
                 stream.set_nodelay(true)?;
                 let mut buffer = vec![0; 4096];
                 let mut latencies = Vec::new();
-                loop {
-                    let person = next.fetch_add(1, Ordering::Relaxed);
-                    if person >= last {
-                        return std::io::Result::Ok(latencies);
+                while let Some((person, due)) = turns() {
+                    if due > Instant::now() {
+                        tokio::time::sleep_until(due.into()).await;
                     }
-                    let sent = Instant::now();
                     post(&mut stream, &mut buffer, person).await?;
-                    latencies.push(sent.elapsed().as_micros() as u32);
+                    latencies.push(due.elapsed().as_micros() as u32);
                 }
+                std::io::Result::Ok(latencies)
             })
         })
         .collect();

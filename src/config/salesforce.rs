@@ -53,7 +53,8 @@ pub struct SalesforceConfig {
     #[serde(default = "request_timeout_seconds")]
     #[schemars(range(min = 1, max = 600), example = 120)]
     pub request_timeout_seconds: u64,
-    /// How often a delivery is tried, over about a day, before it becomes a dead letter.
+    /// How often a delivery is tried before it becomes a dead letter: 20 tries take three to six
+    /// hours. What is not the lead's own fault does not count.
     #[serde(default = "max_attempts")]
     #[schemars(range(min = 1, max = 1000), example = 20)]
     pub max_attempts: u32,

@@ -102,3 +102,20 @@ pub struct Note {
     /// The sentence.
     pub message: String,
 }
+
+impl Note {
+    /// Adds a note to `notes`, unless there is one of this code and field.
+    pub fn add(notes: &mut Vec<Self>, code: &str, field: &str, message: &str) {
+        if notes
+            .iter()
+            .any(|note| note.code == code && note.field == field)
+        {
+            return;
+        }
+        notes.push(Self {
+            code: code.to_owned(),
+            field: field.to_owned(),
+            message: message.to_owned(),
+        });
+    }
+}

@@ -349,42 +349,20 @@ async fn write_rows(
             Err(CallError::Refused {
                 status: 400,
                 errors,
-            }) if rows.len() > 1 && is_about_rows(&errors, key) => {
-                let (mut hit, rest): (Vec<Row>, Vec<Row>) =
-                    rows.into_iter().partition(|row| is_meant(row, &errors));
-                if hit.is_empty() {
-                    // The answer names nothing that we sent: halve until the culprit is alone.
-                    let mut rest = rest;
-                    let half = rest.split_off(rest.len() / 2);
-                    waiting.push((rest, round, auto_assign));
-                    waiting.push((half, round, auto_assign));
-                } else {
-                    waiting.push((rest, round, auto_assign));
-                    for row in hit.drain(..) {
-                        again.extend(settle_row(
-                            mapping,
-                            key,
-                            row,
-                            RowResult::Refused(errors.clone()),
-                            round,
-                            sent,
-                        ));
-                    }
-                }
-            }
-            Err(CallError::Refused {
-                status: 400,
-                errors,
             }) if is_about_rows(&errors, key) => {
-                for row in rows {
-                    again.extend(settle_row(
-                        mapping,
-                        key,
-                        row,
-                        RowResult::Refused(errors.clone()),
-                        round,
-                        sent,
-                    ));
+                let (mut hit, mut rest): (Vec<Row>, Vec<Row>) =
+                    rows.into_iter().partition(|row| is_meant(row, &errors));
+                if hit.is_empty() && rest.len() > 1 {
+                    // The answer names nothing that we sent: halve until the culprit is alone.
+                    let half = rest.split_off(rest.len() / 2);
+                    waiting.push((half, round, auto_assign));
+                } else if hit.is_empty() {
+                    hit.append(&mut rest);
+                }
+                waiting.push((rest, round, auto_assign));
+                for row in hit {
+                    let refused = RowResult::Refused(errors.clone());
+                    again.extend(settle_row(mapping, key, row, refused, round, sent));
                 }
             }
             Err(error) => {
@@ -543,4 +521,113 @@ fn mend(mapping: &Mapping, key: &str, row: &mut Row, errors: &[ApiError]) -> boo
         };
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::salesforce::testing::{NOW, Org, answer, config, json_answer, token};
+
+    fn lead(number: usize, salesforce_id: Option<&str>) -> Outgoing {
+        Outgoing {
+            external_id: format!("KEY{number}"),
+            salesforce_id: salesforce_id.map(str::to_owned),
+            unsure: false,
+            wanted: BTreeMap::from([("LastName".to_owned(), json!(format!("Name{number}")))]),
+            submitted_at: NOW,
+        }
+    }
+
+    async fn sent(org: &Org, leads: &[Outgoing]) -> Vec<Sent> {
+        send(
+            &org.client,
+            &Mapping::new(org.client.config()),
+            leads,
+            "request",
+        )
+        .await
+    }
+
+    fn saved(count: usize) -> crate::salesforce::testing::Answer {
+        let row =
+            json!({ "id": "00Q5g000000001TEAQ", "success": true, "created": true, "errors": [] });
+        json_answer(200, Value::from(vec![row; count]))
+    }
+
+    fn refused(message: &str) -> crate::salesforce::testing::Answer {
+        json_answer(
+            400,
+            json!([{ "errorCode": "INVALID_FIELD", "message": message }]),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_refused_for_no_rows_fault_is_blamed_on_none() {
+        let about_key = "No such column 'Leadstream_Id__c' on sobject of type Lead";
+        for whole in [answer(400, "<html>Bad Request</html>"), refused(about_key)] {
+            let org = Org::signed_in().await;
+            org.http.then(whole);
+            for one in sent(&org, &[lead(1, None), lead(2, None)]).await {
+                assert!(
+                    matches!(
+                        one,
+                        Sent::Failed {
+                            blame: Blame::Call,
+                            ..
+                        }
+                    ),
+                    "{one:?}"
+                );
+            }
+            assert_eq!(org.http.lines().len(), 2, "a token and one call");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_refused_without_a_name_is_halved_to_the_culprit() {
+        let org = Org::signed_in().await;
+        let nameless = "something in here is wrong";
+        for then in [
+            refused(nameless),
+            saved(2),
+            refused(nameless),
+            saved(1),
+            refused(nameless),
+        ] {
+            org.http.then(then);
+        }
+        let all: Vec<Outgoing> = (0..4).map(|number| lead(number, None)).collect();
+        let outcomes = sent(&org, &all).await;
+        let lost: Vec<usize> = (0..4)
+            .filter(|index| {
+                matches!(
+                    outcomes[*index],
+                    Sent::Failed {
+                        blame: Blame::Lead,
+                        ..
+                    }
+                )
+            })
+            .collect();
+        assert_eq!(lost.len(), 1, "{outcomes:?}");
+        assert_eq!(org.http.lines().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn the_key_is_known_in_any_case() {
+        let mut config = config();
+        config.external_id_field = "leadstream_id__c".to_owned();
+        let org = Org::with(config);
+        org.http.then(token("one"));
+        org.http.then(json_answer(
+            200,
+            json!([{ "Id": "00Q5g000000001TEAQ", "Leadstream_Id__c": "KEY1", "LastName": "Name1",
+                     "LastModifiedDate": "2026-03-01T10:00:00.000+0000" }]),
+        ));
+        let outcomes = sent(&org, &[lead(1, Some("00Q5g000000001TEAQ"))]).await;
+        assert!(
+            matches!(outcomes[..], [Sent::Unchanged { .. }]),
+            "{outcomes:?}"
+        );
+    }
 }

@@ -39,17 +39,6 @@ impl Draft {
 
     /// Notes what was done to a field, in words that hold no value of it. Once for each code.
     pub fn note(&mut self, code: &str, field: &str, message: &str) {
-        if self
-            .notes
-            .iter()
-            .any(|note| note.code == code && note.field == field)
-        {
-            return;
-        }
-        self.notes.push(Note {
-            code: code.to_owned(),
-            field: field.to_owned(),
-            message: message.to_owned(),
-        });
+        Note::add(&mut self.notes, code, field, message);
     }
 }

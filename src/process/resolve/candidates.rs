@@ -83,18 +83,7 @@ impl Resolution {
             KeyKind::Email => "email",
             KeyKind::PhoneAndLastName => "phone",
         };
-        if self
-            .notes
-            .iter()
-            .any(|note| note.code == code && note.field == field)
-        {
-            return;
-        }
-        self.notes.push(Note {
-            code: code.to_owned(),
-            field: field.to_owned(),
-            message: message.to_owned(),
-        });
+        Note::add(&mut self.notes, code, field, message);
     }
 }
 

@@ -142,6 +142,32 @@ async fn a_lost_answer_makes_no_second_lead_and_overwrites_nothing_that_was_type
 }
 
 #[tokio::test]
+async fn a_refused_update_does_not_forget_that_the_record_is_there() {
+    let test = TestDaemon::start().await;
+    test.until("signed in", async || test.get("/readyz").await.0 == 200)
+        .await;
+    test.sandbox.set_faults(Faults {
+        lost_answer_rate: 1.0,
+        at_most: Some(1),
+        ..Faults::default()
+    });
+    test.post(&form_with(ANNA, &[("city", "Berlin")])).await;
+    test.until("the write is carried out", async || test.leads().len() == 1)
+        .await;
+    // The next try finds a blank to fill, and is locked out; the one after that must look again.
+    test.edit(json!({ "Title": "VP Growth", "City": null }));
+    test.sandbox.set_faults(Faults {
+        row_lock_rate: 1.0,
+        at_most: Some(1),
+        ..Faults::default()
+    });
+    test.drained().await;
+    assert_eq!(test.sandbox.fault_counts().row_locks, 1);
+    assert_eq!(test.lead()["City"], "Berlin");
+    assert_eq!(test.lead()["Title"], "VP Growth");
+}
+
+#[tokio::test]
 async fn a_lead_that_a_person_deleted_is_not_made_again() {
     let test = TestDaemon::start().await;
     test.post_and_end(ANNA, End::Synced).await;

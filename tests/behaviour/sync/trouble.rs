@@ -87,6 +87,36 @@ async fn with_the_daily_limit_used_up_everything_waits_and_nothing_is_dead() {
 }
 
 #[tokio::test]
+async fn an_outage_of_salesforce_kills_no_lead_however_long_it_lasts() {
+    let test = TestDaemon::start().await;
+    test.until("signed in", async || test.get("/readyz").await.0 == 200)
+        .await;
+    test.sandbox.set_faults(Faults {
+        server_error_rate: 1.0,
+        ..Faults::default()
+    });
+    for number in 0..3 {
+        test.post(&[("email", &format!("person{number}@acme.example"))])
+            .await;
+    }
+    // Far more tries than `max_attempts`.
+    for _ in 0..30 {
+        let before = test.sandbox.fault_counts().server_errors;
+        test.clock.advance(MINUTES);
+        test.until("it is tried again", async || {
+            test.sandbox.fault_counts().server_errors > before
+        })
+        .await;
+    }
+    assert_eq!(test.dead_letters().await, []);
+
+    test.sandbox.set_faults(Faults::default());
+    test.clock.advance(MINUTES);
+    test.drained().await;
+    assert_eq!(test.ends(End::Synced).await, 3);
+}
+
+#[tokio::test]
 async fn with_a_wrong_secret_leads_are_kept_until_it_is_put_right() {
     let sandbox = SandboxOptions {
         client_secret: Some(Secret::new("another")),
