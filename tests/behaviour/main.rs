@@ -15,6 +15,10 @@ mod check;
 
 mod sandbox;
 
+#[path = "../support/postgres.rs"]
+mod postgres;
+mod postgres_support;
+
 mod audit;
 mod cli_run;
 mod daemon;
