@@ -614,6 +614,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_error_in_the_apis_own_form_asks_for_a_look() {
+        let org = Org::signed_in().await;
+        let broken = json!([{ "errorCode": "UNKNOWN_EXCEPTION", "message": "ErrorId: 1-2 (3)" }]);
+        org.http.then(json_answer(500, broken));
+        let outcomes = sent(&org, &[lead(1, None)]).await;
+        assert!(
+            matches!(outcomes[..], [Sent::Failed { unsure: true, .. }]),
+            "{outcomes:?}"
+        );
+    }
+
+    #[tokio::test]
     async fn the_key_is_known_in_any_case() {
         let mut config = config();
         config.external_id_field = "leadstream_id__c".to_owned();
