@@ -74,7 +74,24 @@ pub(super) struct Session {
 pub(super) struct Sessions {
     /// Held while signing in, so that all who need a token wait for the same one.
     held: tokio::sync::Mutex<HeldSession>,
-    state: Mutex<SignInState>,
+    standing: Mutex<Standing>,
+}
+
+/// How signing in stands.
+#[derive(Debug, Default)]
+struct Standing {
+    state: SignInState,
+    /// A fresh token was refused: the next one is not believed before a call has taken it.
+    doubted: bool,
+    /// How often it has gone well.
+    sign_ins: u64,
+}
+
+impl Standing {
+    fn went_well(&mut self) {
+        self.state = SignInState::SignedIn;
+        self.sign_ins += 1;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -104,12 +121,22 @@ impl Sessions {
     pub fn new() -> Self {
         Self {
             held: tokio::sync::Mutex::default(),
-            state: Mutex::default(),
+            standing: Mutex::default(),
         }
     }
 
     pub fn state(&self) -> SignInState {
-        self.state.lock().clone()
+        self.standing.lock().state.clone()
+    }
+
+    /// How often signing in has gone well.
+    pub fn sign_ins(&self) -> u64 {
+        self.standing.lock().sign_ins
+    }
+
+    /// Whether a fresh token was refused and no call has taken another one since.
+    pub fn is_doubted(&self) -> bool {
+        self.standing.lock().doubted
     }
 
     /// The session in use, or a new one.
@@ -135,9 +162,23 @@ impl Sessions {
         }
     }
 
-    /// Notes that even a fresh token is refused.
-    pub fn token_refused(&self, error: &SignInError) {
-        *self.state.lock() = SignInState::Failed(error.clone());
+    /// Notes that even a fresh token is refused. The next call signs in: kept until it ends, the
+    /// token would say that there is none long after it is taken.
+    pub async fn token_refused(&self, refused: &Session, error: &SignInError) {
+        let mut held = self.held.lock().await;
+        held.session
+            .take_if(|session| session.number == refused.number);
+        let mut standing = self.standing.lock();
+        standing.state = SignInState::Failed(error.clone());
+        standing.doubted = true;
+    }
+
+    /// Notes that a token was taken.
+    pub fn token_taken(&self) {
+        let mut standing = self.standing.lock();
+        if std::mem::take(&mut standing.doubted) {
+            standing.went_well();
+        }
     }
 
     async fn replace(
@@ -147,10 +188,12 @@ impl Sessions {
     ) -> Result<Session, SignInError> {
         held.session = None;
         let result = held.sign_in(edge).await;
-        *self.state.lock() = match &result {
-            Ok(_) => SignInState::SignedIn,
-            Err(error) => SignInState::Failed(error.clone()),
-        };
+        let mut standing = self.standing.lock();
+        match &result {
+            Ok(_) if standing.doubted => {}
+            Ok(_) => standing.went_well(),
+            Err(error) => standing.state = SignInState::Failed(error.clone()),
+        }
         result
     }
 }
