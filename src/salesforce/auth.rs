@@ -10,6 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::error::Class;
+use super::id::to_18;
 use super::jwt::{Claims, assertion};
 use super::sign_in_error::{SignInError, TokenError, refusal};
 use crate::config::{SalesforceAuth, SalesforceConfig, Secret, SecretError, SecretRef};
@@ -66,6 +67,7 @@ pub enum SignInState {
 pub(super) struct Session {
     pub authorization: HeaderValue,
     pub instance: Url,
+    user_id: Option<String>,
     number: u64,
 }
 
@@ -85,6 +87,8 @@ struct Standing {
     doubted: bool,
     /// How often it has gone well.
     sign_ins: u64,
+    /// The user of the last token.
+    user_id: Option<String>,
 }
 
 impl Standing {
@@ -132,6 +136,11 @@ impl Sessions {
     /// How often signing in has gone well.
     pub fn sign_ins(&self) -> u64 {
         self.standing.lock().sign_ins
+    }
+
+    /// The 18-character id of the user of the last token, if it told.
+    pub fn user_id(&self) -> Option<String> {
+        self.standing.lock().user_id.clone()
     }
 
     /// Whether a fresh token was refused and no call has taken another one since.
@@ -189,6 +198,9 @@ impl Sessions {
         held.session = None;
         let result = held.sign_in(edge).await;
         let mut standing = self.standing.lock();
+        if let Ok(session) = &result {
+            standing.user_id.clone_from(&session.user_id);
+        }
         match &result {
             Ok(_) if standing.doubted => {}
             Ok(_) => standing.went_well(),
@@ -209,12 +221,13 @@ impl HeldSession {
             return Err(refused.error.clone());
         }
         match request_token(&credentials, edge).await {
-            Ok((authorization, instance)) => {
+            Ok(token) => {
                 self.refused = None;
                 self.signed_in += 1;
                 let session = Session {
-                    authorization,
-                    instance,
+                    authorization: token.authorization,
+                    instance: token.instance,
+                    user_id: token.user_id,
                     number: self.signed_in,
                 };
                 tracing::info!("signed in to Salesforce");
@@ -250,10 +263,14 @@ fn read_credentials(config: &SalesforceConfig) -> Result<Secret, SignInError> {
         .map_err(|error| SignInError::secret(name, &error))
 }
 
-async fn request_token(
-    credentials: &Secret,
-    edge: &Edge<'_>,
-) -> Result<(HeaderValue, Url), SignInError> {
+/// What a token request brings.
+struct Token {
+    authorization: HeaderValue,
+    instance: Url,
+    user_id: Option<String>,
+}
+
+async fn request_token(credentials: &Secret, edge: &Edge<'_>) -> Result<Token, SignInError> {
     let mut tries = 1;
     loop {
         match request_token_once(credentials, edge).await {
@@ -263,15 +280,12 @@ async fn request_token(
             }
             Err(TokenError::Overlap) => return Err(SignInError::overlap()),
             Err(TokenError::Final(error)) => return Err(error),
-            Ok(session) => return Ok(session),
+            Ok(token) => return Ok(token),
         }
     }
 }
 
-async fn request_token_once(
-    credentials: &Secret,
-    edge: &Edge<'_>,
-) -> Result<(HeaderValue, Url), TokenError> {
+async fn request_token_once(credentials: &Secret, edge: &Edge<'_>) -> Result<Token, TokenError> {
     let form = token_form(edge.config, credentials, edge.clock.now())?;
     let mut url = edge.config.login_url.clone();
     url.set_path("/services/oauth2/token");
@@ -306,12 +320,14 @@ async fn request_token_once(
     }
 
     #[derive(Deserialize)]
-    struct Token {
+    struct Answer {
         access_token: String,
         instance_url: Url,
+        /// `https://login.salesforce.com/id/<organisation>/<user>`
+        id: Option<String>,
     }
     // The parser's own words could quote the token.
-    let token: Token = serde_json::from_slice(answer.body())
+    let token: Answer = serde_json::from_slice(answer.body())
         .map_err(|_| SignInError::answer("it holds no access_token and instance_url"))?;
     if !may_be_instance(&edge.config.login_url, &token.instance_url) {
         return Err(SignInError::foreign_instance(&token.instance_url).into());
@@ -319,7 +335,13 @@ async fn request_token_once(
     let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.access_token))
         .map_err(|_| SignInError::answer("the access_token is not one"))?;
     authorization.set_sensitive(true);
-    Ok((authorization, token.instance_url))
+    Ok(Token {
+        authorization,
+        instance: token.instance_url,
+        user_id: token
+            .id
+            .and_then(|id| to_18(id.rsplit('/').next().unwrap_or_default())),
+    })
 }
 
 fn token_form(
@@ -406,6 +428,30 @@ mod tests {
         assert_eq!(form["client_id"], "3MVG9");
         assert_eq!(form["client_secret"], "s3cr3t+/=");
         assert_eq!(org.client.sign_in_state(), SignInState::SignedIn);
+    }
+
+    #[tokio::test]
+    async fn the_token_tells_whose_it_is() {
+        for (id, expect) in [
+            (
+                json!("https://login.salesforce.com/id/00Dxx0000001gPLEAY/005xx000001SwiUAAS"),
+                Some("005xx000001SwiUAAS"),
+            ),
+            (
+                json!("https://acme.my.salesforce.com/id/00Dxx0000001gPL/005xx000001SwiU"),
+                Some("005xx000001SwiUAAS"),
+            ),
+            (json!("https://acme.my.salesforce.com/id/"), None),
+            (json!(null), None),
+        ] {
+            let org = Org::new();
+            org.http.then(json_answer(
+                200,
+                json!({ "access_token": "one", "instance_url": "https://acme.my.salesforce.com", "id": id }),
+            ));
+            org.client.sign_in().await.unwrap();
+            assert_eq!(org.client.user_id().as_deref(), expect, "{id}");
+        }
     }
 
     #[tokio::test]

@@ -205,6 +205,11 @@ impl Client {
         self.sessions.sign_ins()
     }
 
+    /// The 18-character id of the user that we are signed in as, as the last token told.
+    pub fn user_id(&self) -> Option<String> {
+        self.sessions.user_id()
+    }
+
     fn edge(&self) -> Edge<'_> {
         Edge {
             http: &*self.http,
