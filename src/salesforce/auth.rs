@@ -29,9 +29,10 @@ const OVERLAP_TRIES: u32 = 3;
 const OVERLAP_WAIT: Duration = Duration::from_secs(1);
 
 /// How long refused credentials are not sent again, from the first refusal to the last: blind
-/// repeats lock the user out. Other credentials are tried at once.
+/// repeats lock the user out. Other credentials are tried at once. Whoever has mended the app in
+/// the org waits as long at most until leads go on.
 const HOLD_OFF: Duration = Duration::from_secs(60);
-const HOLD_OFF_MOST: Duration = Duration::from_secs(15 * 60);
+const HOLD_OFF_MOST: Duration = Duration::from_secs(5 * 60);
 
 /// Clocks that differ by more than this are worth a warning; Salesforce grants 180 seconds.
 const CLOCK_TOLERANCE_SECONDS: i64 = 60;
@@ -108,9 +109,16 @@ struct HeldSession {
 #[derive(Debug)]
 struct RefusedCredentials {
     credentials: Secret,
-    until: Millis,
+    at: Millis,
     hold_off: Duration,
     error: SignInError,
+}
+
+impl RefusedCredentials {
+    /// A refusal that lies ahead is over: the clock was set back since.
+    fn is_held_off(&self, now: Millis) -> bool {
+        self.at <= now && now < self.at.after(self.hold_off)
+    }
 }
 
 /// What signing in needs of the world.
@@ -216,7 +224,7 @@ impl HeldSession {
         let credentials = read_credentials(edge.config)?;
         if let Some(refused) = &self.refused
             && refused.credentials == credentials
-            && edge.clock.now() < refused.until
+            && refused.is_held_off(edge.clock.now())
         {
             return Err(refused.error.clone());
         }
@@ -240,7 +248,7 @@ impl HeldSession {
                     let hold_off = before.unwrap_or(HOLD_OFF).min(HOLD_OFF_MOST);
                     self.refused = Some(RefusedCredentials {
                         credentials,
-                        until: edge.clock.now().after(hold_off),
+                        at: edge.clock.now(),
                         hold_off,
                         error: error.clone(),
                     });
@@ -528,6 +536,17 @@ mod tests {
         org.http.then(token("one"));
         org.client.sign_in().await.unwrap();
         assert_eq!(form(&org.last().body)["client_secret"], "new");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_holds_no_sign_in_off() {
+        let org = Org::new();
+        org.http
+            .then(json_answer(401, json!({ "error": "invalid_client" })));
+        assert!(org.client.sign_in().await.is_err());
+        org.clock.set_back(Duration::from_secs(3600));
+        org.http.then(token("one"));
+        org.client.sign_in().await.unwrap();
     }
 
     #[tokio::test]

@@ -178,6 +178,11 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// Whether it is for want of a sign-in, so that it is over as soon as that has gone well.
+    pub fn is_of_signing_in(&self) -> bool {
+        self.class == Class::SignIn || self.code.starts_with("salesforce.sign_in.")
+    }
+
     /// Explains `errors` of an answer of `status` (200 for a row of a collection). Names all of
     /// them; code and hint are those of the worst.
     pub fn of(status: u16, errors: &[ApiError]) -> Self {
