@@ -11,6 +11,7 @@ use super::pace::{Pace, ready_at};
 use super::retry::{Retry, hold_all, next_try};
 use super::salesforce::Mapping;
 use super::salesforce::send::{Blame, Outgoing, Sent, send};
+use super::salesforce::write::together;
 use crate::edge::clock::SharedClock;
 use crate::edge::random;
 use crate::edge::shutdown::Shutdown;
@@ -180,15 +181,11 @@ impl Deliver {
     }
 
     fn outgoing(&self, claim: &Claim) -> Outgoing {
-        let mut wanted = std::collections::BTreeMap::new();
-        for delivery in &claim.deliveries {
-            wanted.extend(delivery.fields.clone());
-        }
         Outgoing {
             external_id: self.store.external_id(claim.lead),
             salesforce_id: claim.salesforce_id.clone(),
             unsure: claim.deliveries.iter().any(|delivery| delivery.unsure),
-            wanted,
+            wanted: together(claim.deliveries.iter().map(|delivery| &delivery.fields)),
             submitted_at: claim
                 .deliveries
                 .iter()

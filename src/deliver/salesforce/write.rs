@@ -24,6 +24,22 @@ pub const LAST_MODIFIED: &str = "LastModifiedDate";
 /// Who changed it: the same, for our own writes are no reason not to write.
 pub const LAST_MODIFIED_BY: &str = "LastModifiedById";
 
+/// The fields that several deliveries of one lead, in their order, want to set: the newest value of
+/// each. Salesforce knows names in any case, and the configuration that wrote them may have changed
+/// its own in between.
+pub fn together<'a>(
+    deliveries: impl IntoIterator<Item = &'a BTreeMap<String, Value>>,
+) -> BTreeMap<String, Value> {
+    let mut wanted: BTreeMap<String, Value> = BTreeMap::new();
+    for fields in deliveries {
+        wanted.retain(|name, _| {
+            fields.contains_key(name) || !fields.keys().any(|newer| newer.eq_ignore_ascii_case(name))
+        });
+        wanted.extend(fields.clone());
+    }
+    wanted
+}
+
 /// The fields to send so that Salesforce holds what of `wanted` may be written. Blank: nothing is
 /// to be sent.
 ///
@@ -226,6 +242,17 @@ mod tests {
         let expect = if written { wanted.clone() } else { json!({}) };
         let held_text = held.to_string();
         assert_eq!(update(policy, wanted, held), expect, "{policy} {held_text}");
+    }
+
+    #[test]
+    fn of_several_deliveries_the_newest_value_goes_whatever_the_case_of_its_name() {
+        let deliveries = [
+            fields(json!({ "company": "Old", "Title": "CTO" })),
+            fields(json!({ "Company": "New", "City": "Berlin" })),
+            fields(json!({ "City": "Paris" })),
+        ];
+        let expect = json!({ "City": "Paris", "Company": "New", "Title": "CTO" });
+        assert_eq!(json!(together(&deliveries)), expect);
     }
 
     #[test]
