@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::normalise::{NormaliseContext, Normalised, assess, normalise};
-use super::resolve::{KeyHasher, Resolution, merge, resolve};
+use super::resolve::{KeyHasher, Resolution, contradicts, merge, resolve};
 use crate::config::SourceConfig;
 use crate::connector::ExtractError;
 use crate::deliver::salesforce::Mapping;
@@ -372,14 +372,22 @@ impl Decision<'_> {
 
     /// Finds or makes the lead, merges, and decides what is to be sent.
     fn attach(&mut self, mut row: StoredSubmission, next_id: &mut dyn FnMut() -> i64) {
-        let sent_before = self.known.lead_of_vendor_id(self.submission());
-        let resolution = match sent_before {
+        let named = self.known.lead_of_vendor_id(self.submission());
+        let sent_before = named.filter(|lead| {
+            let known = self.known.leads.get(lead);
+            known.is_some_and(|known| !contradicts(&known.lead, self.submission()))
+        });
+        let mut resolution = match sent_before {
             Some(lead) => Resolution {
                 lead: Some(lead),
                 ..Resolution::default()
             },
             None => self.known.resolve(self.submission(), &self.rules.keys),
         };
+        let is_id_reused = named.is_some() && sent_before.is_none();
+        if is_id_reused {
+            resolution.note_reused_id();
+        }
         let (id, is_new) = match resolution.lead {
             Some(id) => (id, false),
             None => (self.new_lead(LeadId(next_id())), true),
@@ -394,7 +402,7 @@ impl Decision<'_> {
             return;
         };
         let duplicate = sent_before.is_some()
-            || (row.vendor_id.is_none()
+            || ((row.vendor_id.is_none() || is_id_reused)
                 && known.last.content == self.person.content
                 && Some(self.event.received_at.since(known.last.received_at)) <= window);
         known.last = LastSubmission {
