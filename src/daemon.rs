@@ -20,7 +20,7 @@ use crate::edge::shutdown::{self, Shutdown, Trigger};
 use crate::ingest::{self, HooksState, captcha_endpoint};
 use crate::process::resolve::KeyHasher;
 use crate::process::{Process, Rules, SourceRules};
-use crate::salesforce::{Client, allowed_hosts};
+use crate::salesforce::{Client, SignInState, allowed_hosts};
 use crate::store::{Access, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -274,17 +274,22 @@ async fn keep_house(store: Arc<Store>, clock: SharedClock, mut shutdown: Shutdow
     }
 }
 
-/// Signs in at the start, so that the first lead finds a token and `/readyz` tells the truth.
+/// Signs in at the start, so that the first lead finds a token and `/readyz` tells the truth, and
+/// whenever that has failed: what waits for it goes on as soon as it goes well.
 async fn keep_signed_in(client: Arc<Client>, clock: SharedClock, mut shutdown: Shutdown) {
     let mut told = false;
-    while let Err(error) = client.sign_in().await {
-        if !told {
+    while !shutdown.is_stopping() {
+        if client.sign_in_state() == SignInState::SignedIn {
+            told = false;
+        } else if let Err(error) = client.sign_in_again().await
+            && !told
+        {
             warn!(error.code = %error.code, hint = %error.hint, "cannot sign in to Salesforce; leads are kept and wait");
             told = true;
         }
         tokio::select! {
             () = clock.sleep(SIGN_IN_WAIT) => {}
-            () = shutdown.stopping() => return,
+            () = shutdown.stopping() => {}
         }
     }
 }

@@ -106,11 +106,11 @@ impl Inner {
     async fn store_writable(&self) -> Result<(), String> {
         let mut answer = self.store_answer.lock().await;
         let now = self.clock.now();
-        if let Some((at, answer)) = answer
+        // An answer that lies ahead is of a clock that was set back since.
+        if let Some((_, answer)) = answer
             .as_ref()
-            .filter(|(at, _)| now.since(*at) < STORE_ANSWER_STANDS)
+            .filter(|(at, _)| *at <= now && now.since(*at) < STORE_ANSWER_STANDS)
         {
-            let _ = at;
             return answer.clone();
         }
         let fresh = tokio::select! {
@@ -137,4 +137,33 @@ async fn metrics(State(AdminState(inner)): State<AdminState>) -> Response {
         inner.metrics.encode(),
     )
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::salesforce::testing::Org;
+    use crate::store::Access;
+
+    #[tokio::test]
+    async fn an_old_answer_does_not_stand_because_the_clock_was_set_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/test.db", folder.path().display());
+        let store = Store::open(&crate::config::StoreConfig::at(&url), Access::Daemon)
+            .await
+            .unwrap();
+        let org = Org::new();
+        let state = AdminState::new(
+            Arc::clone(&store),
+            org.client,
+            org.metrics,
+            org.clock.clone(),
+            Vec::new(),
+        );
+        assert_eq!(state.0.store_writable().await, Ok(()));
+        store.close().await;
+        assert_eq!(state.0.store_writable().await, Ok(()), "it still stands");
+        org.clock.set_back(Duration::from_secs(3600));
+        assert!(state.0.store_writable().await.is_err());
+    }
 }

@@ -11,6 +11,7 @@ use super::pace::{Pace, ready_at};
 use super::retry::{Retry, hold_all, next_try};
 use super::salesforce::Mapping;
 use super::salesforce::send::{Blame, Outgoing, Sent, send};
+use super::salesforce::write::together;
 use crate::edge::clock::SharedClock;
 use crate::edge::random;
 use crate::edge::shutdown::Shutdown;
@@ -90,11 +91,13 @@ impl Deliver {
         let now = self.clock.now();
         let config = self.client.config();
         let (until, last_call, batch_size) = {
-            let pace = self.pace.lock();
+            let mut pace = self.pace.lock();
+            pace.signed_in(self.client.sign_ins());
             let batch_size = pace.batch_size(config.batch_size.clamp(1, MAX_UPSERT));
-            (pace.until, pace.last_call.unwrap_or(Millis(0)), batch_size)
+            let last_call = pace.last_call.unwrap_or(Millis(0));
+            (pace.held_until(now), last_call, batch_size)
         };
-        if let Some(until) = until.filter(|until| *until > now) {
+        if let Some(until) = until {
             return Ok(Progress::Idle(Some(until)));
         }
         let node = self.store.node()?;
@@ -105,6 +108,7 @@ impl Deliver {
             batch_size,
             Duration::from_millis(config.linger_ms),
             last_call,
+            now,
         ) {
             Some(ready) if ready <= now => {}
             ready => return Ok(Progress::Idle(ready)),
@@ -185,15 +189,11 @@ impl Deliver {
     }
 
     fn outgoing(&self, claim: &Claim) -> Outgoing {
-        let mut wanted = std::collections::BTreeMap::new();
-        for delivery in &claim.deliveries {
-            wanted.extend(delivery.fields.clone());
-        }
         Outgoing {
             external_id: self.store.external_id(claim.lead),
             salesforce_id: claim.salesforce_id.clone(),
             unsure: claim.deliveries.iter().any(|delivery| delivery.unsure),
-            wanted,
+            wanted: together(claim.deliveries.iter().map(|delivery| &delivery.fields)),
             submitted_at: claim
                 .deliveries
                 .iter()
@@ -221,8 +221,9 @@ impl Deliver {
             Some((why, blame)) => {
                 let wait = hold_all(why.class, pace.streak.max(1), random::jitter());
                 // One call that fails says little.
-                let until = (!first || blame != Blame::Call).then(|| now.after(wait));
-                if pace.failed(until) {
+                let wait = (!first || blame != Blame::Call).then_some(wait);
+                let sign_ins = why.is_of_signing_in().then(|| self.client.sign_ins());
+                if pace.failed(now, wait, sign_ins) {
                     let hint = &why.hint;
                     warn!(error.code = %why.code, %hint, "Salesforce takes nothing; leads are kept and wait");
                 }

@@ -223,7 +223,8 @@ impl Store {
     /// first while events come in crowds: what is behind still gets a fifth of the time.
     pub fn rest(&self, worked: Duration, now: Millis) -> Duration {
         let last = Millis(self.crowded_at.load(Ordering::Relaxed));
-        if now.since(last) < CROWD_LASTS {
+        // A time to come is of a clock that was set back since.
+        if last <= now && now.since(last) < CROWD_LASTS {
             (worked * RESTS).min(LONGEST_REST)
         } else {
             Duration::ZERO

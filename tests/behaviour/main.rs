@@ -15,16 +15,14 @@ mod check;
 
 mod sandbox;
 
-#[path = "../support/postgres.rs"]
-mod postgres;
-mod postgres_support;
-
 mod audit;
 mod cli_run;
 mod daemon;
 mod demo;
 mod harness;
 mod replay;
+mod sync;
+mod tools;
 
 /// The store that daemons run on: a file of their own.
 mod store {
@@ -32,5 +30,3 @@ mod store {
         "sqlite:leads.db".to_owned()
     }
 }
-mod sync;
-mod tools;

@@ -12,6 +12,7 @@ mod nodes;
 mod postgres;
 #[path = "../behaviour/replay.rs"]
 mod replay;
+mod server;
 #[path = "../behaviour/sync/mod.rs"]
 mod sync;
 #[path = "../behaviour/tools.rs"]

@@ -77,7 +77,45 @@ where
     resolution
 }
 
+/// Whether e-mail or name of `submission` say that it is not from the person of `lead`: both have
+/// one, and they differ. The sender's own id of a submission is not believed against that: a page
+/// may send one fixed value for everybody.
+pub fn contradicts(lead: &Lead, submission: &Submission) -> bool {
+    let record = &lead.record;
+    let given = |name: &str| given(submission, name);
+    let email = given("email");
+    let has_email = record.contains_key("email");
+    if !email.is_empty() && has_email && !has_value(record, &["email"], KNOWN_EMAILS, email) {
+        return true;
+    }
+    given_name::contradict(value(record, "first_name"), given("first_name"))
+        || last_names_differ(value(record, "last_name"), given("last_name"))
+}
+
+fn last_names_differ(one: &str, other: &str) -> bool {
+    !one.is_empty() && !other.is_empty() && fold::last_name(one) != fold::last_name(other)
+}
+
+fn given<'s>(submission: &'s Submission, field: &str) -> &'s str {
+    submission
+        .fields
+        .get(field)
+        .map(String::as_str)
+        .unwrap_or_default()
+}
+
 impl Resolution {
+    /// Notes that the sender's id of the submission is another person's, too.
+    pub fn note_reused_id(&mut self) {
+        Note::add(
+            &mut self.notes,
+            "resolve.reused_id",
+            "submission_id",
+            "another person's submission had the same id, so it says nothing: e-mail and phone \
+             decided. Have the page make a new one for each submission",
+        );
+    }
+
     fn note(&mut self, code: &str, kind: KeyKind, message: &str) {
         let field = match kind {
             KeyKind::Email => "email",
@@ -114,24 +152,14 @@ fn is_another_person(
     submission: &Submission,
     key: &MatchKey,
 ) -> bool {
-    let given = |name: &str| {
-        submission
-            .fields
-            .get(name)
-            .map(String::as_str)
-            .unwrap_or_default()
-    };
+    let given = |name: &str| given(submission, name);
     let first_names_contradict =
         || given_name::contradict(value(record, "first_name"), given("first_name"));
     let (one, other) = (value(record, "last_name"), given("last_name"));
     match key.kind {
         KeyKind::Email => {
-            let last_names_differ = || {
-                !one.is_empty()
-                    && !other.is_empty()
-                    && fold::last_name(one) != fold::last_name(other)
-            };
-            mailbox::flags(&key.value).role && (first_names_contradict() || last_names_differ())
+            mailbox::flags(&key.value).role
+                && (first_names_contradict() || last_names_differ(one, other))
         }
         KeyKind::PhoneAndLastName => {
             let generations = (fold::generation(one), fold::generation(other));
@@ -311,6 +339,40 @@ mod tests {
             &[("email", "info@acme.example")],
             Some((1, KeyKind::Email)),
         );
+    }
+
+    #[test]
+    fn what_both_have_and_differs_contradicts() {
+        let anna = lead(
+            1,
+            &[
+                ("email", "anna@acme.example"),
+                ("first_name", "Anna"),
+                ("last_name", "Miller"),
+            ],
+        );
+        for (fields, expect) in [
+            (&[("email", "anna@acme.example")][..], false),
+            (&[("email", "ben@acme.example")], true),
+            (&[("last_name", "MILLER")], false),
+            (&[("last_name", "Tal")], true),
+            (&[("first_name", "Annie"), ("last_name", "Miller")], false),
+            (&[("first_name", "Ben"), ("last_name", "Miller")], true),
+            (
+                &[("email", "anna@acme.example"), ("last_name", "Tal")],
+                true,
+            ),
+            (&[PHONE], false),
+        ] {
+            assert_eq!(
+                contradicts(&anna, &submission(fields)),
+                expect,
+                "{fields:?}"
+            );
+        }
+        let nameless = lead(1, &[PHONE]);
+        let other = submission(&[("email", "ben@acme.example"), ("last_name", "Tal")]);
+        assert!(!contradicts(&nameless, &other));
     }
 
     #[test]

@@ -10,6 +10,6 @@ mod given_name;
 mod keys;
 mod merge;
 
-pub use candidates::{Resolution, resolve};
+pub use candidates::{Resolution, contradicts, resolve};
 pub use keys::KeyHasher;
 pub use merge::merge;

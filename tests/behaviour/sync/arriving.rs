@@ -100,6 +100,49 @@ async fn the_same_form_twice_is_one_touch_and_no_second_call() {
 }
 
 #[tokio::test]
+async fn one_submission_id_on_everybodys_form_makes_nobody_someone_else() {
+    let test = TestDaemon::start().await;
+    let anna = form_with(ANNA, &[("submission_id", "form-1")]);
+    let ben = [
+        ("email", "ben@acme.example"),
+        ("last_name", "Tal"),
+        ("company", "Acme"),
+        ("submission_id", "form-1"),
+    ];
+    test.post_and_end(&anna, End::Synced).await;
+    test.post_and_end(&ben, End::Synced).await;
+    assert_eq!(test.leads().len(), 2);
+    // Each of them again, now that both are known by it.
+    test.post_and_end(&anna, End::Merged).await;
+    test.post_and_end(&ben, End::Merged).await;
+    test.post_and_end(&form_with(&anna, &[("city", "Berlin")]), End::Synced)
+        .await;
+    assert_eq!(test.leads().len(), 2);
+    let city = |email| test.lead_of(email).unwrap().get("City").cloned();
+    assert_eq!(city("anna.berg@acme.example"), Some(json!("Berlin")));
+    assert_eq!(city("ben@acme.example").unwrap_or_default(), json!(null));
+}
+
+#[tokio::test]
+async fn a_submission_that_is_sent_again_is_known_by_its_id_alone() {
+    let test = TestDaemon::start().await;
+    let first = [
+        ("phone", "030 9018201"),
+        ("last_name", "Berg"),
+        ("submission_id", "e2b1"),
+    ];
+    test.post_and_end(&first, End::Synced).await;
+    // Without the number it matches nobody.
+    let again = [
+        ("email", "anna.berg@acme.example"),
+        ("last_name", "Berg"),
+        ("submission_id", "e2b1"),
+    ];
+    test.post_and_end(&again, End::Synced).await;
+    assert_eq!(test.lead()["Email"], "anna.berg@acme.example");
+}
+
+#[tokio::test]
 async fn doubles_that_arrive_together_are_one_record() {
     let test = TestDaemon::start().await;
     for city in ["Berlin", "Hamburg", "Köln"] {
