@@ -20,6 +20,7 @@ use crate::edge::shutdown::{self, Shutdown, Trigger};
 use crate::ingest::{self, HooksState, captcha_endpoint};
 use crate::process::resolve::KeyHasher;
 use crate::process::{Process, Rules, SourceRules};
+use crate::retention::Retention;
 use crate::salesforce::{Client, SignInState, allowed_hosts};
 use crate::store::{Access, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -160,6 +161,10 @@ impl Daemon {
             loops_stopping.clone(),
         ));
         background.spawn(keep_lease(Arc::clone(&store), loops_stopping.clone()));
+        let retention =
+            Retention::new(Arc::clone(&store), config.store.clone(), Arc::clone(&clock));
+        let stopping = loops_stopping.clone();
+        background.spawn(async move { retention.run(stopping).await });
         background.spawn(keep_signed_in(client, Arc::clone(&clock), loops_stopping));
         Ok(Self {
             address,

@@ -24,6 +24,7 @@ mod outbox;
 mod plans;
 mod progress;
 mod record;
+mod retention;
 mod timeline;
 
 use std::fs::{File, TryLockError};
@@ -49,6 +50,7 @@ pub use leases::Lease;
 pub use nodes::Node;
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
 pub use progress::Progress;
+pub use retention::{Cutoffs, Pass, Pruned};
 pub use timeline::{TimelineEntry, TimelineLine};
 
 /// Why the store did not do what it was asked. Nothing was changed.

@@ -21,6 +21,7 @@ mod daemon;
 mod demo;
 mod harness;
 mod replay;
+mod retention;
 mod sync;
 mod tools;
 
