@@ -12,7 +12,6 @@ use super::retry::{Retry, hold_all, next_try};
 use super::salesforce::Mapping;
 use super::salesforce::send::{Blame, Outgoing, Sent, send};
 use crate::edge::clock::SharedClock;
-use crate::edge::random;
 use crate::edge::shutdown::Shutdown;
 use crate::model::{Delivery, EventId, Millis};
 use crate::salesforce::{Class, Client, Explanation, MAX_UPSERT};
@@ -67,9 +66,12 @@ impl Deliver {
     /// Takes back what was being sent and never settled, by an earlier process or because the store
     /// failed. Not while a step is under way.
     pub async fn recover(&self) -> Result<(), StoreError> {
+        self.store.reach("recover.before_write").await?;
         let mut write = self.store.write().await?;
         let released = write.release_claims().await?;
+        self.store.reach("recover.before_commit").await?;
         write.commit().await?;
+        self.store.reach("recover.after_commit").await?;
         if released > 0 {
             info!(
                 deliveries = released,
@@ -91,6 +93,7 @@ impl Deliver {
         if let Some(until) = until.filter(|until| *until > now) {
             return Ok(Progress::Idle(Some(until)));
         }
+        self.store.reach("claim.before_write").await?;
         let mut write = self.store.write().await?;
         let backlog = write.backlog(now, batch_size).await?;
         match ready_at(
@@ -103,7 +106,9 @@ impl Deliver {
             ready => return Ok(Progress::Idle(ready)),
         }
         let claims = write.claim(now, batch_size).await?;
+        self.store.reach("claim.before_commit").await?;
         write.commit().await?;
+        self.store.reach("claim.after_commit").await?;
         if claims.is_empty() {
             return Ok(Progress::Idle(Some(now.after(LONGEST_WAIT))));
         }
@@ -112,7 +117,9 @@ impl Deliver {
 
         let request_id = EventId(self.store.take_ids(now, 1)).to_string();
         let leads: Vec<Outgoing> = claims.iter().map(|claim| self.outgoing(claim)).collect();
+        self.store.reach("deliver.before_send").await?;
         let sent = send(&self.client, &self.mapping, &leads, &request_id).await;
+        self.store.reach("deliver.after_send").await?;
 
         let now = self.clock.now();
         debug!(
@@ -211,7 +218,7 @@ impl Deliver {
         let first = pace.streak == 0;
         match trouble {
             Some((why, blame)) => {
-                let wait = hold_all(why.class, pace.streak.max(1), random::jitter());
+                let wait = hold_all(why.class, pace.streak.max(1), self.store.faults().jitter());
                 // One call that fails says little.
                 let until = (!first || blame != Blame::Call).then(|| now.after(wait));
                 if pace.failed(until) {
@@ -278,7 +285,7 @@ impl Deliver {
         let attempts = attempts.max().unwrap_or(0) + 1;
         let retry = if counts {
             let most = self.client.config().max_attempts;
-            next_try(why.class, attempts, most, random::jitter())
+            next_try(why.class, attempts, most, self.store.faults().jitter())
         } else {
             // What counts for nobody waits for all alike: see `keep_pace`.
             Retry::After(Duration::ZERO)
@@ -299,11 +306,14 @@ impl Deliver {
     }
 
     async fn settle(&self, settlements: &[Settlement], now: Millis) -> Result<(), StoreError> {
+        self.store.reach("settle.before_write").await?;
         let mut write = self.store.write().await?;
         let ended = write
             .settle(settlements, &|count| self.store.take_ids(now, count), now)
             .await?;
+        self.store.reach("settle.before_commit").await?;
         write.commit().await?;
+        self.store.reach("settle.after_commit").await?;
         for (source, end) in ended {
             let label = EndLabel {
                 source: source.to_string(),

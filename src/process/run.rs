@@ -72,6 +72,7 @@ impl Process {
             .collect();
 
         let now = self.clock.now();
+        self.store.reach("process.before_write").await?;
         let mut write = self.store.write().await?;
         let mut known = load(&mut write, &prepared).await?;
         let mut changes = Changes::default();
@@ -92,7 +93,9 @@ impl Process {
         if !replayed {
             write.raise_floor(last).await?;
         }
+        self.store.reach("process.before_commit").await?;
         write.commit().await?;
+        self.store.reach("process.after_commit").await?;
 
         if !changes.deliveries.is_empty() {
             self.store.outbox_changed.notify_one();

@@ -31,6 +31,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Sqlite, Transaction};
 use tokio::sync::{Mutex, Notify};
 
+use crate::edge::fault::FaultPoints;
 use crate::edge::random::{self, IdGenerator};
 use crate::model::{EventId, LeadId, Millis};
 
@@ -115,6 +116,7 @@ pub struct Store {
     key_secret: [u8; 16],
     /// When the inbox last took many events at once, in milliseconds.
     crowded_at: AtomicI64,
+    faults: FaultPoints,
     /// There may be new events, or events to replay.
     pub inbox_changed: Notify,
     /// There may be new deliveries.
@@ -130,6 +132,15 @@ pub struct Write(Transaction<'static, Sqlite>);
 impl Store {
     /// Opens the store at `url`.
     pub async fn open(url: &str, access: Access) -> Result<Arc<Self>, StoreError> {
+        Self::open_with(url, access, FaultPoints::default()).await
+    }
+
+    /// The same with points at which a test steps in.
+    pub async fn open_with(
+        url: &str,
+        access: Access,
+        faults: FaultPoints,
+    ) -> Result<Arc<Self>, StoreError> {
         let path = dialect::file_of(url)?;
         let lock = match access {
             Access::Daemon => Some(lock(&path)?),
@@ -170,6 +181,7 @@ impl Store {
             tag,
             key_secret,
             crowded_at: AtomicI64::new(0),
+            faults,
             inbox_changed: Notify::new(),
             outbox_changed: Notify::new(),
             _lock: lock,
@@ -184,6 +196,17 @@ impl Store {
     /// Starts a write transaction, as soon as no other is open.
     pub async fn write(&self) -> Result<Write, StoreError> {
         Ok(Write(self.writer.begin_with(dialect::BEGIN_WRITE).await?))
+    }
+
+    /// Comes to a point at which a test may step in: see `edge::fault`.
+    pub async fn reach(&self, point: &'static str) -> Result<(), StoreError> {
+        let failed = |error| StoreError::Database(sqlx::Error::Io(error));
+        self.faults.reach(point).await.map_err(failed)
+    }
+
+    /// The points at which a test may step in.
+    pub fn faults(&self) -> &FaultPoints {
+        &self.faults
     }
 
     /// Notes that the inbox has just taken `events` at once.
@@ -212,7 +235,8 @@ impl Store {
             .map_err(|source| StoreError::File {
                 path: self.path.clone(),
                 source,
-            })
+            })?;
+        self.reach("store.after_sync").await
     }
 
     /// The first of `count` fresh ids in a row, for anything but events.
