@@ -3,6 +3,7 @@
 
 pub mod background;
 pub mod clock;
+pub mod fault;
 pub mod http;
 pub mod process;
 pub mod random;

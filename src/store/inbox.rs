@@ -221,6 +221,16 @@ impl Store {
         })
     }
 
+    /// The events that the inbox holds after `id`, in the order of their ids.
+    pub async fn events_after(&self, id: EventId, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let rows: Vec<Row> = query(UNPROCESSED)
+            .bind(id.0)
+            .bind(limit as i64)
+            .all(&mut self.database.read().await?.connection())
+            .await?;
+        rows.into_iter().map(event).collect()
+    }
+
     /// One event, if the inbox still holds it.
     pub async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
         let mut reader = self.database.read().await?;
