@@ -464,7 +464,11 @@ mod tests {
         org.http.then(expired());
         let error = org.client.sign_in_again().await.unwrap_err();
         assert_eq!(error.code, "salesforce.sign_in.token_refused");
-        assert_eq!(org.http.sent().len(), before + 2, "no other token is asked for");
+        assert_eq!(
+            org.http.sent().len(),
+            before + 2,
+            "no other token is asked for"
+        );
         assert!(matches!(org.client.sign_in_state(), SignInState::Failed(_)));
         assert_eq!(org.client.sign_ins(), sign_ins);
 

@@ -33,7 +33,8 @@ pub fn together<'a>(
     let mut wanted: BTreeMap<String, Value> = BTreeMap::new();
     for fields in deliveries {
         wanted.retain(|name, _| {
-            fields.contains_key(name) || !fields.keys().any(|newer| newer.eq_ignore_ascii_case(name))
+            fields.contains_key(name)
+                || !fields.keys().any(|newer| newer.eq_ignore_ascii_case(name))
         });
         wanted.extend(fields.clone());
     }
@@ -140,9 +141,7 @@ pub(super) fn get<'a>(record: &'a Map, name: &str) -> Option<&'a Value> {
 /// our own last write is later says nothing: deliveries of one lead go in their order.
 fn is_newer(held: &Map, submitted_at: Millis, our_user: Option<&str>) -> bool {
     let by = get(held, LAST_MODIFIED_BY).and_then(Value::as_str);
-    let is_ours = by
-        .zip(our_user)
-        .is_some_and(|(by, us)| same_record(by, us));
+    let is_ours = by.zip(our_user).is_some_and(|(by, us)| same_record(by, us));
     last_modified(held).is_some_and(|changed| is_ours || submitted_at > changed)
 }
 

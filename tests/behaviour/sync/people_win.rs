@@ -225,7 +225,9 @@ async fn writes_the_older_title(edited: Option<Value>) -> bool {
     let output = test.command(&["replay", &receipt]).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     test.drained().await;
-    test.lead().get("Title").is_some_and(|title| title == "Chief")
+    test.lead()
+        .get("Title")
+        .is_some_and(|title| title == "Chief")
 }
 
 #[tokio::test]
