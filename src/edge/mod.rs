@@ -7,3 +7,4 @@ pub mod http;
 pub mod random;
 pub mod serve;
 pub mod shutdown;
+pub mod supervise;
