@@ -9,3 +9,4 @@ pub mod process;
 pub mod random;
 pub mod serve;
 pub mod shutdown;
+pub mod supervise;

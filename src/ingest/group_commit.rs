@@ -95,8 +95,9 @@ pub async fn group_commit(
 
 impl GroupCommit {
     /// Commits until every `Inbox` is dropped and the queue is empty. Blocks its thread: its turn
-    /// must not wait behind the requests that it has just answered.
-    pub fn run(mut self) {
+    /// must not wait behind the requests that it has just answered. After a crash, whose events
+    /// are refused, it can be run again.
+    pub fn run(&mut self) {
         let runtime = self.runtime.clone();
         while runtime.block_on(self.step()) {}
     }

@@ -9,6 +9,7 @@ mod candidates;
 mod given_name;
 mod keys;
 mod merge;
+mod name;
 
 pub use candidates::{Resolution, contradicts, resolve};
 pub use keys::KeyHasher;

@@ -3,7 +3,7 @@
 use leadstream::model::End;
 use serde_json::json;
 
-use crate::harness::{ANNA, TestDaemon, form_with};
+use crate::harness::{ANNA, Setup, TestDaemon, form_with};
 
 #[tokio::test]
 async fn a_lead_arrives_with_its_fields() {
@@ -87,6 +87,31 @@ async fn the_same_number_with_another_last_name_is_someone_else() {
     ];
     test.post_and_end(&colleague, End::Synced).await;
     assert_eq!(test.leads().len(), 2);
+}
+
+#[tokio::test]
+async fn a_last_name_of_two_words_is_still_the_same_persons() {
+    let lead = r#"
+        FirstName = { from = "first_name", write = "always" }
+        LastName = { from = "last_name", write = "always" }
+    "#;
+    let test = TestDaemon::with(Setup {
+        lead,
+        ..Setup::default()
+    })
+    .await;
+    let gabriel = [
+        ("phone", "030 9018201"),
+        ("first_name", "Gabriel"),
+        ("last_name", "García Márquez"),
+    ];
+    test.post_and_end(&gabriel, End::Synced).await;
+    let again = [gabriel[0], gabriel[2], ("city", "Berlin")];
+    test.post_and_end(&again, End::Synced).await;
+    let lead = test.lead();
+    assert_eq!(lead["City"], "Berlin");
+    assert_eq!(lead["FirstName"], "Gabriel");
+    assert_eq!(lead["LastName"], "García Márquez");
 }
 
 #[tokio::test]
