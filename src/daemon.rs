@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -27,8 +28,9 @@ use crate::telemetry::Metrics;
 /// How often a sign-in that failed is tried again, so that `/readyz` comes right by itself.
 const SIGN_IN_WAIT: Duration = Duration::from_secs(30);
 
-/// How often the inbox's log is looked after.
-const HOUSE_WAIT: Duration = Duration::from_secs(1);
+/// How often the inbox's log is looked after: so often that its writer, which finishes what is left
+/// to copy when the log is full, finds little left.
+const HOUSE_WAIT: Duration = Duration::from_millis(100);
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +105,8 @@ impl Daemon {
             Arc::clone(&metrics),
         )
         .await?;
-        let group_commit = thread("group-commit", move || group_commit.run())?;
+        let runtime = Handle::current();
+        let group_commit = thread("group-commit", move || group_commit.run(&runtime))?;
         let hooks = HooksState::new(
             config,
             inbox,
@@ -245,9 +248,16 @@ async fn finished(name: &'static str, task: JoinHandle<()>) {
 
 /// Keeps the inbox's log short, beside its writer.
 async fn keep_house(store: Arc<Store>, clock: SharedClock, mut shutdown: Shutdown) {
+    let mut told = false;
     while !shutdown.is_stopping() {
-        if let Err(error) = store.checkpoint_inbox().await {
-            warn!(%error, "the inbox's log could not be copied into its file; it grows until that works");
+        match store.checkpoint_inbox().await {
+            Ok(()) => told = false,
+            // Said when it begins, not ten times a second: the log may be on the same full disk.
+            Err(error) if !told => {
+                warn!(%error, "the inbox's log could not be copied into its file; it grows until that works");
+                told = true;
+            }
+            Err(_) => {}
         }
         tokio::select! {
             () = clock.sleep(HOUSE_WAIT) => {}

@@ -1,14 +1,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sqlx::sqlite::SqliteConnection;
 
-use super::{Store, StoreError, dialect};
+use super::{Store, StoreError};
 use crate::model::{Event, EventId, EventMeta, Millis, NewEvent, SourceName};
-
-const APPEND: &str =
-    "INSERT INTO event (id, source, received_at, content_type, meta, body) SELECT * FROM (VALUES";
-const APPENDED: &str = ") WHERE column1 IS NOT NULL";
 
 /// Events after the last one that all before it are processed, which have no submission yet.
 pub(super) const UNPROCESSED: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
@@ -21,69 +16,15 @@ pub(super) const TO_REPLAY: &str = "SELECT id, source, received_at, content_type
 pub(super) const ONE: &str =
     "SELECT id, source, received_at, content_type, meta, body FROM event WHERE id = $1";
 
-/// Appends to the inbox. There is one in a process, and it belongs to ingest's group commit.
-#[derive(Debug)]
-pub struct InboxWriter {
-    connection: SqliteConnection,
-    highest: EventId,
-}
-
-impl InboxWriter {
-    pub(super) async fn open(path: &std::path::Path) -> Result<Self, StoreError> {
-        let mut connection = dialect::connect_inbox(path).await?;
-        sqlx::migrate!("src/store/migrations/sqlite/inbox")
-            .run_direct(None, &mut connection, false)
-            .await?;
-        let highest: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM event")
-            .fetch_one(&mut connection)
-            .await?;
-        Ok(Self {
-            connection,
-            highest: EventId(highest.unwrap_or(0)),
-        })
-    }
-
-    /// The highest id in use, at the time of opening.
-    pub fn highest(&self) -> EventId {
-        self.highest
-    }
-
-    pub(super) fn into_connection(self) -> SqliteConnection {
-        self.connection
-    }
-
-    /// Appends `rows`, whose ids are `first`, `first` + 1, …, in one transaction. When this
-    /// returns they are on disk.
-    pub async fn append(&mut self, first: EventId, rows: Vec<InboxRow>) -> Result<(), StoreError> {
-        let rows = (first.0..).zip(rows);
-        dialect::insert_at_once(
-            &mut self.connection,
-            APPEND,
-            APPENDED,
-            rows,
-            |values, (id, row)| {
-                values.push(id)?;
-                values.push(row.source)?;
-                values.push(row.received_at.0)?;
-                values.push(row.content_type)?;
-                values.push(row.meta)?;
-                values.push(row.body)
-            },
-        )
-        .await?;
-        Ok(())
-    }
-}
-
 /// An event as the inbox keeps it: made by whoever received it, so that the one writer has nothing
 /// left to do but write.
 #[derive(Debug)]
 pub struct InboxRow {
-    source: Arc<str>,
-    received_at: Millis,
-    content_type: String,
-    meta: String,
-    body: Vec<u8>,
+    pub(super) source: Arc<str>,
+    pub(super) received_at: Millis,
+    pub(super) content_type: String,
+    pub(super) meta: String,
+    pub(super) body: Vec<u8>,
 }
 
 impl From<NewEvent> for InboxRow {

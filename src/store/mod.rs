@@ -9,6 +9,7 @@
 //! returned; what is lost then is decided again from the inbox. A transaction that was not
 //! committed left no trace. Never sees HTTP, vendors or rules.
 
+mod append;
 mod audit;
 mod dead_letters;
 mod dialect;
@@ -34,9 +35,10 @@ use tokio::sync::{Mutex, Notify};
 use crate::edge::random::{self, IdGenerator};
 use crate::model::{EventId, LeadId, Millis};
 
+pub use append::SqliteAppender;
 pub use audit::AuditLine;
 pub use dead_letters::OpenDeadLetter;
-pub use inbox::{InboxRow, InboxWriter};
+pub use inbox::InboxRow;
 pub use leads::{Changes, KnownLead, LastSubmission, StoredSubmission, Touch};
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
 pub use progress::Progress;
@@ -65,6 +67,9 @@ pub enum StoreError {
     /// The database refused.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// The inbox refused.
+    #[error("the inbox failed: {0}")]
+    Inbox(#[from] rusqlite::Error),
     /// The tables could not be brought up to date.
     #[error("the tables could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -136,9 +141,11 @@ impl Store {
             Access::Command if path.exists() => None,
             Access::Command => return Err(StoreError::Missing(path)),
         };
-        // Opening the inbox first makes its table, which the others attach.
-        let inbox_keeper =
-            dialect::keeper(InboxWriter::open(&path).await?.into_connection()).await?;
+        // First, because the others attach its table.
+        let mut inbox_keeper = dialect::connect_inbox(&path).await?;
+        sqlx::migrate!("src/store/migrations/sqlite/inbox")
+            .run_direct(None, &mut inbox_keeper, false)
+            .await?;
         let writer = dialect::connect_writer(&path).await?;
         sqlx::migrate!("src/store/migrations/sqlite/main")
             .run_direct(None, &mut *writer.acquire().await?, false)
@@ -177,8 +184,8 @@ impl Store {
     }
 
     /// The inbox's one writer.
-    pub async fn inbox_writer(&self) -> Result<InboxWriter, StoreError> {
-        InboxWriter::open(&self.path).await
+    pub fn inbox_appender(&self) -> Result<SqliteAppender, StoreError> {
+        SqliteAppender::open(&self.path)
     }
 
     /// Starts a write transaction, as soon as no other is open.
@@ -249,7 +256,8 @@ impl Store {
         ))
     }
 
-    /// Copies the inbox's log into its file. To be called about once a second while events come in.
+    /// Copies the inbox's log into its file. To be called several times a second while events come
+    /// in: what is not copied when the log is full is left to the inbox's writer.
     pub async fn checkpoint_inbox(&self) -> Result<(), StoreError> {
         Ok(dialect::checkpoint_inbox(&mut *self.inbox_keeper.lock().await).await?)
     }
