@@ -18,7 +18,7 @@ use crate::edge::clock::SharedClock;
 use crate::edge::http::{Http, ReqwestHttp};
 use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
-use crate::ingest::{self, HooksState, captcha_endpoint};
+use crate::ingest::{self, Door, HooksState, captcha_endpoint};
 use crate::process::resolve::KeyHasher;
 use crate::process::{Process, Rules, SourceRules};
 use crate::salesforce::{Client, allowed_hosts};
@@ -121,10 +121,10 @@ impl Daemon {
             Arc::clone(&clock),
             config.fenced.clone(),
         );
-        let router = ingest::router(hooks).merge(admin::router(admin));
+        let door = Door::new(hooks, admin::router(admin));
         let server = tokio::spawn(serve(
             listener,
-            router,
+            door,
             Arc::clone(&clock),
             server_stopping,
             patience,
