@@ -12,7 +12,9 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
     SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Encode, Sqlite, Type};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Encode, Sqlite, Type,
+};
 
 use super::StoreError;
 
@@ -121,7 +123,15 @@ pub(super) async fn connect_writer(path: &Path) -> Result<SqlitePool, sqlx::Erro
     let options = options(path, SqliteSynchronous::Normal, CHECKPOINT_PAGES)
         .pragma("cache_size", WRITER_CACHE)
         .thread_name(|_| "store-main".to_owned());
-    pool(1).connect_with(options).await
+    // After a write that failed, as on a full disk, SQLite has rolled back by itself; sqlx then rolls
+    // back in vain, takes the transaction for open, and could not begin another one ever.
+    pool(1)
+        .before_acquire(|connection, _| {
+            let is_usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_usable) })
+        })
+        .connect_with(options)
+        .await
 }
 
 /// Connections that only read, the inbox too, and wait for no writer.
