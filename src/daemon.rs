@@ -19,7 +19,7 @@ use crate::edge::http::{Http, ReqwestHttp};
 use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
 use crate::edge::supervise::Supervisor;
-use crate::ingest::{self, HooksState, captcha_endpoint};
+use crate::ingest::{self, Door, HooksState, captcha_endpoint};
 use crate::process::{Process, Rules};
 use crate::retention::Retention;
 use crate::salesforce::{Client, SignInState, allowed_hosts};
@@ -29,8 +29,9 @@ use crate::telemetry::Metrics;
 /// How often a sign-in that failed is tried again, so that `/readyz` comes right by itself.
 const SIGN_IN_WAIT: Duration = Duration::from_secs(30);
 
-/// How often the store is looked after.
-const HOUSE_WAIT: Duration = Duration::from_secs(1);
+/// How often the inbox's log is looked after: so often that its writer, which finishes what is left
+/// to copy when the log is full, finds little left.
+const HOUSE_WAIT: Duration = Duration::from_millis(100);
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -103,12 +104,11 @@ impl Daemon {
             config.server.max_waiting_events,
             Arc::clone(&clock),
             Arc::clone(&metrics),
-        )
-        .await?;
+        )?;
         let supervisor = Supervisor::new(Arc::clone(&clock), Arc::clone(&metrics));
         let (kept, runtime) = (supervisor.clone(), Handle::current());
         let group_commit = thread("group-commit", move || {
-            kept.keep_thread("group commit", &runtime, || group_commit.run());
+            kept.keep_thread("group commit", &runtime, || group_commit.run(&runtime));
         })?;
         let hooks = HooksState::new(
             config,
@@ -125,10 +125,10 @@ impl Daemon {
             supervisor.clone(),
             config.fenced.clone(),
         );
-        let router = ingest::router(hooks).merge(admin::router(admin));
+        let door = Door::new(hooks, admin::router(admin));
         let server = tokio::spawn(serve(
             listener,
-            router,
+            door,
             Arc::clone(&clock),
             server_stopping,
             patience,
@@ -285,9 +285,16 @@ async fn keep_lease(store: &Store, mut shutdown: Shutdown) {
 
 /// Keeps the store in good order.
 async fn keep_house(store: &Store, clock: &SharedClock, mut shutdown: Shutdown) {
+    let mut told = false;
     while !shutdown.is_stopping() {
-        if let Err(error) = store.keep_house().await {
-            warn!(%error, "the store could not be looked after; trying again");
+        match store.keep_house().await {
+            Ok(()) => told = false,
+            // Said when it begins, not ten times a second: the log may be on the same full disk.
+            Err(error) if !told => {
+                warn!(%error, "the inbox's log could not be copied into its file; it grows until that works");
+                told = true;
+            }
+            Err(_) => {}
         }
         tokio::select! {
             () = clock.sleep(HOUSE_WAIT) => {}

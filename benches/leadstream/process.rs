@@ -137,7 +137,7 @@ impl Node {
 
     /// Puts events of `count` persons into the inbox, from number `first` on.
     async fn append(&self, first: u64, count: u64) -> Result<()> {
-        let mut writer = self.store.inbox_writer().await.map_err(Error::other)?;
+        let mut writer = self.store.inbox_writer().map_err(Error::other)?;
         let persons: Vec<u64> = (first..first + count).collect();
         for group in persons.chunks(GROUP) {
             let now = SystemClock.now();
@@ -153,7 +153,7 @@ impl Node {
             });
             let id = self.store.take_ids(now, group.len()).first();
             writer
-                .append(EventId(id), rows.collect())
+                .append(EventId(id), &rows.collect::<Vec<_>>())
                 .await
                 .map_err(Error::other)?;
         }

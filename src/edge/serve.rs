@@ -1,13 +1,18 @@
 //! Serves HTTP/1.1: bounded in connections, and in the time that a request's head may take.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
@@ -28,11 +33,34 @@ const MOST_HEAD_BYTES: usize = 64 * 1024;
 /// After the system has refused a connection: it is out of something.
 const ACCEPT_WAIT: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until told to stop. Requests in hand are answered first, for at
-/// most `patience`. The peer's address is an extension of each request.
+/// What answers requests. Each connection has a clone.
+///
+/// A router of axum's is one. It boxes and copies each request several times, which is much of what
+/// an acknowledgement costs beside its calls to the system: where that matters, something leaner can
+/// stand before it.
+pub trait Answer: Clone + Send + Sync + 'static {
+    /// The answer to `request`, which came from `peer`.
+    fn answer(
+        self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl Answer for Router {
+    async fn answer(self, request: Request<Incoming>, _peer: SocketAddr) -> Response<Body> {
+        match self.oneshot(request.map(Body::new)).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Serves `door` on `listener` until told to stop. Requests in hand are answered first, for at most
+/// `patience`.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    door: impl Answer,
     clock: SharedClock,
     mut shutdown: Shutdown,
     patience: Duration,
@@ -60,16 +88,12 @@ pub async fn serve(
         // An answer is one small write; waiting to fill a packet only delays it. Where the system
         // refuses, it is slower, and works.
         let _ = stream.set_nodelay(true);
-        let service = router.clone().map_request(
-            move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request
-                    .extensions_mut()
-                    .insert(axum::extract::ConnectInfo(address));
-                request
-            },
-        );
-        let connection =
-            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let door = door.clone();
+        let service = service_fn(move |request| {
+            let answer = door.clone().answer(request, address);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -87,7 +111,7 @@ pub async fn serve(
 
 type Accepted = (
     tokio::net::TcpStream,
-    std::net::SocketAddr,
+    SocketAddr,
     tokio::sync::OwnedSemaphorePermit,
 );
 

@@ -1,12 +1,13 @@
 //! Reads a request's body within its bounds of size and time.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
-use futures_util::{StreamExt, poll};
+use futures_util::poll;
+use hyper::body::{Body as _, Incoming};
 
 use super::held::Share;
 use super::refused::Refused;
@@ -25,15 +26,15 @@ pub struct BodyLimits {
     pub seconds: u64,
 }
 
-/// The whole body, whose bytes are added to `share`. Most arrive in one piece, together with the head: then nothing is copied and no
-/// timer is set.
+/// The whole body, whose bytes are added to `share`. Most arrive in one piece, together with the
+/// head: then nothing is copied and no timer is set.
 pub async fn read(
-    body: Body,
+    body: Incoming,
     limits: BodyLimits,
     share: &mut Share<'_>,
     clock: &SharedClock,
 ) -> Result<Bytes, Refused> {
-    let mut reading = pin!(collect(body.into_data_stream(), limits.bytes, share));
+    let mut reading = pin!(collect(body, limits.bytes, share));
     if let std::task::Poll::Ready(read) = poll!(&mut reading) {
         return read;
     }
@@ -44,7 +45,7 @@ pub async fn read(
 }
 
 async fn collect(
-    mut chunks: BodyDataStream,
+    mut chunks: Incoming,
     limit: usize,
     share: &mut Share<'_>,
 ) -> Result<Bytes, Refused> {
@@ -73,15 +74,22 @@ async fn collect(
     }
 }
 
-async fn next(chunks: &mut BodyDataStream) -> Result<Option<Bytes>, Refused> {
-    match chunks.next().await {
-        None => Ok(None),
-        Some(Ok(chunk)) => Ok(Some(chunk)),
-        Some(Err(_)) => Err(Refused::body_broken()),
+async fn next(chunks: &mut Incoming) -> Result<Option<Bytes>, Refused> {
+    loop {
+        match poll_fn(|context| Pin::new(&mut *chunks).poll_frame(context)).await {
+            None => return Ok(None),
+            // Trailers say nothing that matters here.
+            Some(Ok(frame)) => {
+                if let Ok(chunk) = frame.into_data() {
+                    return Ok(Some(chunk));
+                }
+            }
+            Some(Err(_)) => return Err(Refused::body_broken()),
+        }
     }
 }
 
-async fn too_large(mut chunks: BodyDataStream, limit: usize) -> Refused {
+async fn too_large(mut chunks: Incoming, limit: usize) -> Refused {
     let mut drained = 0;
     while drained < DRAINED_BYTES
         && let Ok(Some(chunk)) = next(&mut chunks).await

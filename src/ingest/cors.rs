@@ -69,21 +69,17 @@ impl Cors {
             .is_some_and(|origin| self.allowed.contains(origin))
     }
 
-    /// Lets a script of an allowed origin read the answer, a refusal too.
-    pub fn complete(&self, request: &HeaderMap, answer: &mut HeaderMap) {
-        if self.allowed.is_empty() {
-            return;
-        }
-        answer.insert(VARY, HeaderValue::from_static("Origin"));
-        if let Some(origin) = request.get(ORIGIN)
-            && self.allowed.contains(origin)
-        {
-            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+    /// What the answer to `request`, a refusal too, says of who may read it.
+    pub fn grant(&self, request: &HeaderMap) -> Grant<'_> {
+        let origin = request.get(ORIGIN);
+        Grant {
+            lists: !self.allowed.is_empty(),
+            origin: origin
+                .and_then(|origin| self.allowed.iter().find(|allowed| *allowed == origin)),
         }
     }
 
-    /// The answer to OPTIONS, which [`Self::complete`] finishes.
+    /// The answer to OPTIONS, which [`Grant::complete`] finishes.
     pub fn preflight(&self, request: &HeaderMap) -> Result<Response<Body>, Refused> {
         if !self.permits(request) {
             return Err(Refused::origin());
@@ -101,6 +97,28 @@ impl Cors {
             }
         }
         Ok(answer)
+    }
+}
+
+/// Whether scripts of the request's origin may read the answer.
+#[derive(Debug)]
+pub struct Grant<'c> {
+    /// There is a list, so that the answer depends on the origin.
+    lists: bool,
+    /// As it is on the list.
+    origin: Option<&'c HeaderValue>,
+}
+
+impl Grant<'_> {
+    /// Writes it into the answer.
+    pub fn complete(&self, answer: &mut HeaderMap) {
+        if self.lists {
+            answer.insert(VARY, HeaderValue::from_static("Origin"));
+        }
+        if let Some(origin) = self.origin {
+            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        }
     }
 }
 

@@ -59,16 +59,16 @@ impl Hook {
     pub fn admit(
         &self,
         request: &HeaderMap,
-        address: impl FnOnce() -> Option<IpAddr>,
+        address: impl FnOnce() -> IpAddr,
         now: Millis,
     ) -> Result<(), Refused> {
         if !self.cors.permits(request) {
             return Err(Refused::origin());
         }
-        if let Some(limit) = &self.address_limit
-            && let Some(address) = address()
-        {
-            limit.take(address, now).map_err(Refused::rate_of_address)?;
+        if let Some(limit) = &self.address_limit {
+            limit
+                .take(address(), now)
+                .map_err(Refused::rate_of_address)?;
         }
         if let Some(limit) = &self.source_limit {
             limit.take(now).map_err(Refused::rate_of_source)?;

@@ -9,6 +9,7 @@ mod append;
 mod body;
 mod captcha;
 mod cors;
+mod door;
 mod group_commit;
 mod held;
 mod hook;
@@ -20,5 +21,6 @@ mod webhook;
 
 pub use append::Append;
 pub use captcha::captcha_endpoint;
+pub use door::Door;
 pub use group_commit::{AppendError, GroupCommit, Inbox, group_commit};
-pub use webhook::{HooksState, WEB_TO_LEAD_PATH, router};
+pub use webhook::{HooksState, WEB_TO_LEAD_PATH};

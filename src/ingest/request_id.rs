@@ -27,22 +27,26 @@ impl RequestIds {
 
     /// The sender's own id if it is one that can be logged as it is, else a new one.
     pub fn of(&self, headers: &HeaderMap) -> (String, HeaderValue) {
-        if let Some(sent) = headers.get(HEADER)
-            && let Ok(text) = sent.to_str()
-            && (1..=MAX_BYTES).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-        {
-            return (text.to_owned(), sent.clone());
-        }
-        let number = mix(self
-            .seed
-            .wrapping_add(self.next.fetch_add(1, Ordering::Relaxed)));
-        let text = format!("{number:016x}");
+        let text = own(headers).map_or_else(|| self.next(), str::to_owned);
         let header = HeaderValue::from_str(&text);
         (text, header.unwrap_or(HeaderValue::from_static("-")))
     }
+
+    fn next(&self) -> String {
+        let number = mix(self
+            .seed
+            .wrapping_add(self.next.fetch_add(1, Ordering::Relaxed)));
+        format!("{number:016x}")
+    }
+}
+
+fn own(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(HEADER)?.to_str().ok()?;
+    let is_sane = (1..=MAX_BYTES).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    is_sane.then_some(text)
 }
 
 /// A one-to-one scramble of 64 bits (SplitMix64's last step), so that ids of one process differ, and

@@ -5,20 +5,18 @@
 //! made ready is in `Hook`; refusals, pages and captchas may take their time.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, ORIGIN, REFERER,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
-use axum::routing::any;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use bytes::Bytes;
+use hyper::body::Incoming;
 use tracing::{Instrument, debug, debug_span};
 
 use super::address::client_address;
@@ -50,18 +48,6 @@ const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 /// The most of a header or query that is kept with an event; longer ones are cut.
 const MAX_META_BYTES: usize = 4096;
-
-/// The routes by which events come in: `/hooks/<source>` and [`WEB_TO_LEAD_PATH`].
-///
-/// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: limits per address need to
-/// know the connection's.
-pub fn router<A: Append>(state: HooksState<A>) -> Router {
-    Router::new()
-        .route("/hooks/{source}", any(hook::<A>))
-        .route("/hooks/{source}/", any(hook::<A>))
-        .route(WEB_TO_LEAD_PATH, any(web_to_lead::<A>))
-        .with_state(state)
-}
 
 /// All that the hooks need, made ready from a configuration. Cheap to clone.
 #[derive(Debug)]
@@ -129,48 +115,71 @@ struct Hooks<A> {
     metrics: Arc<Metrics>,
 }
 
-async fn hook<A: Append>(
-    State(HooksState(hooks)): State<HooksState<A>>,
-    request: Request,
-) -> Response<Body> {
-    let (request, body) = request.into_parts();
-    let path = request.uri.path();
-    let name = path.strip_prefix(HOOKS_PATH).unwrap_or(path);
-    let name = name.strip_suffix('/').unwrap_or(name);
-    let found = hooks.by_name(name);
-    hooks.serve(found, &request, Incoming::Unread(body)).await
+impl<A: Append> HooksState<A> {
+    /// Answers `/hooks/<name>`.
+    pub(super) async fn hook(self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let (request, body) = request.into_parts();
+        let found = self
+            .0
+            .by_name(source_name(request.uri.path()).unwrap_or_default());
+        self.0
+            .serve(found, request, peer, Arrived::Unread(body))
+            .await
+    }
+
+    /// The same for a request whose body is here already, as in a simulation without a network.
+    pub async fn hook_whole(self, request: Request<Bytes>, peer: SocketAddr) -> Response<Body> {
+        let (request, body) = request.into_parts();
+        let found = self
+            .0
+            .by_name(source_name(request.uri.path()).unwrap_or_default());
+        self.0
+            .serve(found, request, peer, Arrived::Read(body))
+            .await
+    }
+
+    /// Answers [`WEB_TO_LEAD_PATH`]. The source is that of the org which the form was made for. Newer
+    /// forms name it in their address; for others the body must be read first.
+    pub(super) async fn web_to_lead(
+        self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Body> {
+        let hooks = &*self.0;
+        let (request, body) = request.into_parts();
+        if let Some(org) = request.uri.query().and_then(OrgId::in_query) {
+            let found = hooks.by_org(Some(org));
+            return hooks
+                .serve(found, request, peer, Arrived::Unread(body))
+                .await;
+        }
+        let mut share = hooks.held.share();
+        let (found, body) = match request.method {
+            Method::POST => match hooks.read(&request, body, &mut share).await {
+                Ok(body) => {
+                    let org = peek(payload(&request, &body), OrgId::NAMES);
+                    let org = org.as_deref().and_then(OrgId::parse);
+                    (hooks.by_org(org), Arrived::Read(body))
+                }
+                Err(refused) => (Err(refused), Arrived::Read(Bytes::new())),
+            },
+            Method::OPTIONS => (hooks.by_origin(&request.headers), Arrived::Unread(body)),
+            _ => (Err(Refused::method()), Arrived::Unread(body)),
+        };
+        hooks.serve(found, request, peer, body).await
+    }
 }
 
-/// The source is that of the org which the form was made for. Newer forms name it in their address;
-/// for others the body must be read first.
-async fn web_to_lead<A: Append>(
-    State(HooksState(hooks)): State<HooksState<A>>,
-    request: Request,
-) -> Response<Body> {
-    let (request, body) = request.into_parts();
-    if let Some(org) = request.uri.query().and_then(OrgId::in_query) {
-        let found = hooks.by_org(Some(org));
-        return hooks.serve(found, &request, Incoming::Unread(body)).await;
-    }
-    let mut share = hooks.held.share();
-    let (found, body) = match request.method {
-        Method::POST => match hooks.read(&request, body, &mut share).await {
-            Ok(body) => {
-                let org = peek(payload(&request, &body), OrgId::NAMES);
-                let org = org.as_deref().and_then(OrgId::parse);
-                (hooks.by_org(org), Incoming::Read(body))
-            }
-            Err(refused) => (Err(refused), Incoming::Read(Bytes::new())),
-        },
-        Method::OPTIONS => (hooks.by_origin(&request.headers), Incoming::Unread(body)),
-        _ => (Err(Refused::method()), Incoming::Unread(body)),
-    };
-    hooks.serve(found, &request, body).await
+/// The name in `/hooks/<name>` or `/hooks/<name>/`.
+pub(super) fn source_name(path: &str) -> Option<&str> {
+    let name = path.strip_prefix(HOOKS_PATH)?;
+    let name = name.strip_suffix('/').unwrap_or(name);
+    (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
 /// A body, which Web-to-Lead has had to read already.
-enum Incoming {
-    Unread(Body),
+enum Arrived {
+    Unread(Incoming),
     Read(Bytes),
 }
 
@@ -203,19 +212,22 @@ impl<A: Append> Hooks<A> {
     async fn serve(
         &self,
         found: Result<&Hook, Refused>,
-        request: &Parts,
-        body: Incoming,
+        request: Parts,
+        peer: SocketAddr,
+        body: Arrived,
     ) -> Response<Body> {
         let reader = Reader::of(&request.headers);
         let (request_id, request_id_header) = self.request_ids.of(&request.headers);
         let source = found.as_ref().map_or("unknown", |hook| &*hook.name);
         let span = debug_span!("hook", source, request.id = request_id);
         let hook = found.as_ref().ok().copied();
+        let grant = hook.map(|hook| hook.cors.grant(&request.headers));
         let answer = async {
             let accepted = match (found, &request.method) {
                 (Err(refused), _) => Err(refused),
                 (Ok(hook), &Method::POST) => {
-                    self.accept(hook, request, body, request_id, reader).await
+                    self.accept(hook, request, peer, body, request_id, reader)
+                        .await
                 }
                 (Ok(hook), &Method::OPTIONS) => hook.cors.preflight(&request.headers),
                 (Ok(_), _) => Err(Refused::method()),
@@ -225,8 +237,8 @@ impl<A: Append> Hooks<A> {
         let mut answer = answer.instrument(span).await;
         let headers = answer.headers_mut();
         headers.insert(REQUEST_ID, request_id_header);
-        if let Some(hook) = hook {
-            hook.cors.complete(&request.headers, headers);
+        if let Some(grant) = grant {
+            grant.complete(headers);
         }
         answer
     }
@@ -235,25 +247,26 @@ impl<A: Append> Hooks<A> {
     async fn accept(
         &self,
         hook: &Hook,
-        request: &Parts,
-        body: Incoming,
+        request: Parts,
+        peer: SocketAddr,
+        body: Arrived,
         request_id: String,
         reader: Reader,
     ) -> Result<Response<Body>, Refused> {
         let received_at = self.clock.now();
-        let address = || client_address(request, &self.trusted_proxies);
+        let address = || client_address(peer, &request.headers, &self.trusted_proxies);
         hook.admit(&request.headers, address, received_at)?;
         // Held until this function returns: the event is then on disk, or refused.
         let mut share = self.held.share();
         let body = match body {
-            Incoming::Unread(body) => self.read(request, body, &mut share).await?,
-            Incoming::Read(body) => body,
+            Arrived::Unread(body) => self.read(&request, body, &mut share).await?,
+            Arrived::Read(body) => body,
         };
         // The clock that tests drive counts milliseconds; this measures, and decides nothing.
         let arrived = Instant::now();
-        let payload = payload(request, &body);
+        let payload = payload(&request, &body);
         hook.connector.receive(payload)?;
-        let mut meta = meta(request, request_id)?;
+        let mut meta = meta(&request, request_id)?;
         if let Some(check) = &hook.captcha {
             let token = peek(payload, check.token_fields());
             // Boxed, so that requests without a captcha do not carry its room.
@@ -270,6 +283,9 @@ impl<A: Append> Hooks<A> {
             meta,
             body,
         };
+        // Nothing of the request is held while the commit is waited for: the connection reads the
+        // next one into the same buffer, and needs no new one.
+        drop(request);
         let id = self.inbox.append(event).await?;
         hook.accepted.inc();
         self.metrics
@@ -285,7 +301,7 @@ impl<A: Append> Hooks<A> {
     async fn read(
         &self,
         request: &Parts,
-        body: Body,
+        body: Incoming,
         share: &mut Share<'_>,
     ) -> Result<Bytes, Refused> {
         let headers = &request.headers;

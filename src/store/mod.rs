@@ -11,11 +11,11 @@
 //! one that was; what is lost otherwise is decided again from the inbox. A transaction that was not
 //! committed left no trace. Never sees HTTP, vendors or rules.
 
+mod append;
 mod audit;
 mod dead_letters;
 mod dialect;
 mod inbox;
-mod inbox_writer;
 mod leads;
 mod leases;
 mod nodes;
@@ -42,10 +42,10 @@ use crate::edge::random::{self, IdGenerator, Ids};
 use crate::model::{LeadId, Millis};
 use dialect::{Connection, Database, Open, PostgresDatabase, SqliteDatabase, query};
 
+pub use append::{InboxRow, InboxWriter};
 pub use audit::AuditLine;
 pub use dead_letters::OpenDeadLetter;
 pub use inbox::EventClaim;
-pub use inbox_writer::{InboxRow, InboxWriter};
 pub use leads::{Changes, KnownLead, LastSubmission, NewKey, StoredSubmission, Touch};
 pub use leases::Lease;
 pub use nodes::Node;
@@ -88,6 +88,9 @@ pub enum StoreError {
     /// There are as many nodes as can make ids.
     #[error("{} nodes run on this store already", random::MOST_NODES)]
     TooManyNodes,
+    /// The inbox refused.
+    #[error("the inbox failed: {0}")]
+    Inbox(#[from] rusqlite::Error),
     /// The tables could not be brought up to date.
     #[error("the tables could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -211,8 +214,8 @@ impl Store {
     }
 
     /// The inbox's one writer in this process.
-    pub async fn inbox_writer(&self) -> Result<InboxWriter, StoreError> {
-        InboxWriter::open(&self.database).await
+    pub fn inbox_writer(&self) -> Result<InboxWriter, StoreError> {
+        InboxWriter::open(&self.database)
     }
 
     /// Starts a write transaction; on SQLite as soon as no other is open.
@@ -285,7 +288,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Keeps SQLite's files in good order. To be called about once a second.
+    /// Copies the log of SQLite's inbox into its file. To be called several times a second while
+    /// events come in: what is not copied when the log is full is left to the inbox's writer.
     pub async fn keep_house(&self) -> Result<(), StoreError> {
         match &self.database {
             Database::Sqlite(database) => database.checkpoint_inbox().await,

@@ -2,7 +2,7 @@
 
 use leadstream::daemon::StartError;
 use leadstream::model::End;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::harness::{ANNA, Setup, TestDaemon, form_with};
 
@@ -139,16 +139,7 @@ async fn events_whose_source_is_gone_are_dead_letters_until_it_is_back() {
     .await;
     // Accepted and not yet processed when the daemon stops: by hand, since it is quick.
     test.stop().await;
-    let inbox = rusqlite::Connection::open(test.directory().join("leads.db-inbox")).unwrap();
-    let body = br#"{"email":"anna@acme.example"}"#;
-    inbox
-        .execute(
-            "INSERT INTO event (id, source, received_at, content_type, meta, body) \
-             VALUES (?1, 'newsletter', 1772359200000, 'application/json', ?2, ?3)",
-            (1_i64 << 50, META, &body[..]),
-        )
-        .unwrap();
-    drop(inbox);
+    append_by_hand(&test, "newsletter", r#"{"email":"anna@acme.example"}"#);
     test.restart(Setup::default()).await;
     test.drained().await;
     assert_eq!(test.dead_letter().await.code, "event.unknown_source");
@@ -163,5 +154,32 @@ async fn events_whose_source_is_gone_are_dead_letters_until_it_is_back() {
     assert_eq!(test.lead()["Email"], "anna@acme.example");
 }
 
-/// What goes with an event, as it is stored.
-const META: &str = "{}";
+#[tokio::test]
+async fn a_refused_event_that_shows_up_after_all_is_merged_with_its_senders_second_try() {
+    let mut test = TestDaemon::start().await;
+    // Its commit was written and its sync failed, so its sender was told to try again. Then comes a
+    // crash, and what the next start finds in the log is whole.
+    test.stop().await;
+    let body: Map<String, Value> = ANNA
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect();
+    append_by_hand(&test, "demo", &Value::from(body).to_string());
+    test.run().await;
+    test.drained().await;
+    test.post_and_end(ANNA, End::Merged).await;
+    assert_eq!(test.lead()["Email"], "anna.berg@acme.example");
+    assert_eq!(test.calls("collection_upsert"), 1);
+}
+
+/// Puts an event into the inbox of a daemon that does not run.
+fn append_by_hand(test: &TestDaemon, source: &str, body: &str) {
+    let inbox = rusqlite::Connection::open(test.directory().join("leads.db-inbox")).unwrap();
+    inbox
+        .execute(
+            "INSERT INTO event (id, source, received_at, content_type, meta, body) \
+             VALUES (?1, ?2, 1772359200000, 'application/json', '{}', ?3)",
+            (1_i64 << 50, source, body.as_bytes()),
+        )
+        .unwrap();
+}

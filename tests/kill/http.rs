@@ -15,6 +15,8 @@ pub struct Connection {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    /// Seconds.
+    pub retry_after: Option<u64>,
     pub body: Vec<u8>,
 }
 
@@ -66,20 +68,28 @@ impl Connection {
         let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| wrong("no status"))?;
         let mut length = None;
+        let mut retry_after = None;
         loop {
             let line = self.line()?;
             if line.is_empty() {
                 break;
             }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().ok();
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.trim().parse().ok(),
+                "retry-after" => retry_after = value.trim().parse().ok(),
+                _ => {}
             }
         }
         let mut body = vec![0; length.ok_or_else(|| wrong("no length"))?];
         self.stream.read_exact(&mut body)?;
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -1,12 +1,13 @@
 //! Several connections that post without a pause, and remember what they were promised.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use super::dice::Dice;
-use super::http::Connection;
+use super::http::{Answer, Connection};
 use super::people::{Guise, Person, Post};
 
 const CONNECTIONS: u64 = 4;
@@ -95,19 +96,33 @@ impl Posted {
             && counters.posts.fetch_add(1, Ordering::Relaxed) < MOST_POSTS
         {
             let post = self.next(&mut dice);
-            let Ok(answer) = connection.post("/hooks/demo", post.content_type, &post.body) else {
+            let Ok(answer) = self.post(&mut connection, &post) else {
                 self.state().unanswered.push(post);
                 return;
             };
             if answer.status == 200 {
-                let receipt = answer.json()["id"].as_str().unwrap().to_owned();
-                self.state().receipts.push((receipt, post.person));
                 counters.answered.fetch_add(1, Ordering::Relaxed);
             } else {
                 self.state().refused.push(answer.status);
                 return;
             }
         }
+    }
+
+    /// Posts, and remembers the receipt if there is one.
+    pub fn post(&self, connection: &mut Connection, post: &Post) -> io::Result<Answer> {
+        let answer = connection.post("/hooks/demo", post.content_type, &post.body)?;
+        if answer.status == 200 {
+            let receipt = answer.json()["id"].as_str().unwrap().to_owned();
+            self.state().receipts.push((receipt, post.person));
+        }
+        Ok(answer)
+    }
+
+    /// The first post of someone new.
+    pub fn newcomer(&self, dice: &mut Dice) -> Post {
+        let person = Person(self.people.fetch_add(1, Ordering::Relaxed));
+        person.post(Guise::First, dice)
     }
 
     /// Someone new; or someone who got no answer, and tries again; or someone known in another
@@ -128,8 +143,7 @@ impl Posted {
             _ => {}
         }
         drop(state);
-        let person = Person(self.people.fetch_add(1, Ordering::Relaxed));
-        person.post(Guise::First, dice)
+        self.newcomer(dice)
     }
 }
 

@@ -11,6 +11,8 @@
 
 mod books;
 mod dice;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod http;
 mod load;
 mod people;

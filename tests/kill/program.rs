@@ -16,11 +16,15 @@ const START: Duration = Duration::from_secs(20);
 
 fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
+    surroundings(&mut command, directory);
+    command
+}
+
+fn surroundings<'c>(command: &'c mut Command, directory: &Path) -> &'c mut Command {
     command
         .current_dir(directory)
         .env_clear()
-        .env("SF_CLIENT_SECRET", "not-so-secret");
-    command
+        .env("SF_CLIENT_SECRET", "not-so-secret")
 }
 
 /// A process that is killed when the test ends, however it ends.
@@ -124,31 +128,18 @@ impl Site {
 
     /// `leadstream run`, taking leads when this returns.
     pub fn run(&self) -> DaemonProcess {
-        let mut child = program(self.directory.path())
-            .arg("run")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::<Mutex<String>>::default();
-        drain(
-            BufReader::new(child.stderr.take().unwrap()),
-            Arc::clone(&log),
-        );
-        let mut process = Process(child);
-        let address = wait::until("the daemon takes leads", START, || {
-            let log = log.lock().unwrap();
-            assert_eq!(process.0.try_wait().unwrap(), None, "it ended: {log}");
-            let line = log
-                .lines()
-                .find(|line| line.contains("leadstream takes leads"))?;
-            let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            line["fields"]["address"].as_str()?.parse().ok()
-        });
-        DaemonProcess {
-            address,
-            log,
-            process,
-        }
+        DaemonProcess::start(program(self.directory.path()).arg("run"))
+    }
+
+    /// The same, able to live on a disk that [`DaemonProcess::fill_disk`] fills: the system's own
+    /// limit would end it otherwise.
+    #[cfg(target_os = "linux")]
+    pub fn run_on_small_disk(&self) -> DaemonProcess {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "trap '' XFSZ; exec \"$0\" run"])
+            .arg(env!("CARGO_BIN_EXE_leadstream"));
+        DaemonProcess::start(surroundings(&mut command, self.directory.path()))
     }
 
     /// Runs another command of the binary to its end.
@@ -169,6 +160,30 @@ pub struct DaemonProcess {
 }
 
 impl DaemonProcess {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::<Mutex<String>>::default();
+        drain(
+            BufReader::new(child.stderr.take().unwrap()),
+            Arc::clone(&log),
+        );
+        let mut process = Process(child);
+        let address = wait::until("the daemon takes leads", START, || {
+            let log = log.lock().unwrap();
+            assert_eq!(process.0.try_wait().unwrap(), None, "it ended: {log}");
+            let line = log
+                .lines()
+                .find(|line| line.contains("leadstream takes leads"))?;
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            line["fields"]["address"].as_str()?.parse().ok()
+        });
+        Self {
+            address,
+            log,
+            process,
+        }
+    }
+
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -188,6 +203,19 @@ impl DaemonProcess {
                 .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
                 .sum(),
         )
+    }
+
+    /// No file may grow beyond `bytes`: what the system answers to a write beyond is what a full disk
+    /// makes of it, an error. None: there is room again.
+    #[cfg(target_os = "linux")]
+    pub fn fill_disk(&self, bytes: Option<u64>) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        let process = Pid::from_raw(self.process.0.id().try_into().unwrap());
+        prlimit(process, Resource::Fsize, limit).unwrap();
     }
 
     /// SIGKILL.

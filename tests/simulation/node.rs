@@ -1,10 +1,10 @@
 //! One process: its loops over the store, its hooks, its clock, and the tasks that it has under way.
 
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Body;
+use bytes::Bytes;
 use http::Request;
 use leadstream::config::StoreConfig;
 use leadstream::deliver::salesforce::Mapping;
@@ -18,7 +18,6 @@ use leadstream::process::{self, Process, Rules};
 use leadstream::salesforce::Client;
 use leadstream::store::{Access, Store, StoreError};
 use leadstream::telemetry::Metrics;
-use tower::ServiceExt as _;
 
 use super::clock::SkewedClock;
 use super::network::Network;
@@ -41,7 +40,7 @@ pub struct Alive {
     process: Arc<Process>,
     deliver: Arc<Deliver>,
     group_commit: Option<GroupCommit>,
-    hooks: Router,
+    hooks: HooksState<Door>,
     pub tasks: Vec<Task>,
     /// Whether processing has a reason to look.
     pub process_ready: bool,
@@ -139,19 +138,12 @@ impl Alive {
             1_000,
             Arc::clone(&clock),
             Arc::clone(&metrics),
-        )
-        .await?;
+        )?;
         let door = Door {
             inbox,
             points: Arc::clone(points),
         };
-        let hooks = ingest::router(HooksState::new(
-            config,
-            door,
-            Arc::clone(&clock),
-            http,
-            Arc::clone(&metrics),
-        ));
+        let hooks = HooksState::new(config, door, Arc::clone(&clock), http, Arc::clone(&metrics));
         let rules = Rules::of(config, Arc::clone(&mapping), store.key_secret());
         let process = Process::new(
             Arc::clone(&store),
@@ -230,10 +222,11 @@ impl Alive {
             request = request.header("idempotency-key", key);
         }
         let body = serde_json::to_vec(&post.body).unwrap();
-        let request = request.body(Body::from(body)).unwrap();
+        let request = request.body(Bytes::from(body)).unwrap();
         let hooks = self.hooks.clone();
         self.push(id, Work::Request(number, time), async move {
-            let answer = hooks.oneshot(request).await.unwrap();
+            let peer = (Ipv4Addr::LOCALHOST, 1).into();
+            let answer = hooks.hook_whole(request, peer).await;
             let receipt = answer.headers().get("x-leadstream-event");
             let receipt = receipt.map(|id| id.to_str().unwrap().parse().unwrap());
             Done::Request(answer.status().as_u16(), receipt)

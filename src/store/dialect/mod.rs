@@ -15,8 +15,8 @@ use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 
 pub(super) use postgres::{PostgresDatabase, connect as connect_postgres, in_time};
-pub(super) use rows::{insert, padded_rows};
-pub(super) use sqlite::{SqliteDatabase, connect_inbox as connect_sqlite_inbox, file_of};
+pub(super) use rows::insert;
+pub(super) use sqlite::{BUSY_TIMEOUT, SqliteDatabase, file_of, inbox_file, inbox_pragmas};
 pub(super) use statement::query;
 pub(super) use value::Value;
 

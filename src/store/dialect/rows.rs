@@ -187,22 +187,6 @@ async fn execute(
     }
 }
 
-/// SQLite's statement for `count` rows with `values` values in all: the rows that are missing to
-/// the next power of two stay NULL, so that few statements need preparing.
-pub(in crate::store) fn padded_rows(
-    before: &'static str,
-    values: usize,
-    count: usize,
-    after: &'static str,
-) -> Arc<str> {
-    values_text(
-        before,
-        values / count.max(1),
-        count.next_power_of_two(),
-        after,
-    )
-}
-
 /// `before (?,?),(?,?) after`, made once for each shape.
 fn values_text(before: &'static str, columns: usize, rows: usize, after: &'static str) -> Arc<str> {
     type Shape = (&'static str, usize, &'static str);

@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::Router;
 use bytes::Bytes;
 use leadstream::config::{Config, ServerConfig, StoreConfig};
 use leadstream::edge::clock::ManualClock;
 use leadstream::edge::http::{Http, HttpError, Limits};
-use leadstream::ingest::{Append, AppendError, HooksState, router};
+use leadstream::edge::serve::serve;
+use leadstream::edge::shutdown::{self, Trigger};
+use leadstream::ingest::{self, Append, AppendError, HooksState};
 use leadstream::model::{EventId, Millis, NewEvent, SourceName};
 use leadstream::telemetry::Metrics;
 use parking_lot::Mutex;
@@ -81,6 +85,8 @@ impl Http for Vendor {
 }
 
 pub struct Door {
+    /// Dropped, it stops the door.
+    _stop: Trigger,
     pub address: SocketAddr,
     pub clock: Arc<ManualClock>,
     pub inbox: Arc<MemoryInbox>,
@@ -125,9 +131,16 @@ pub async fn open_with(sources: &[(&str, &str)], server: ServerConfig) -> Door {
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
+    let (stop, stopping) = shutdown::channel();
+    tokio::spawn(serve(
+        listener,
+        ingest::Door::new(state, Router::new()),
+        Arc::clone(&clock) as _,
+        stopping,
+        Duration::ZERO,
+    ));
     Door {
+        _stop: stop,
         address,
         clock,
         inbox,
