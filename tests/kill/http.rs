@@ -15,6 +15,8 @@ pub struct Connection {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    /// The seconds of `Retry-After`.
+    pub retry_after: Option<u64>,
     pub body: Vec<u8>,
 }
 
@@ -26,9 +28,14 @@ impl Answer {
 
 impl Connection {
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        Self::with_patience(address, PATIENCE)
+    }
+
+    /// Waits no longer than `patience` for an answer.
+    pub fn with_patience(address: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, patience)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         Ok(Self {
             stream: BufReader::new(stream),
         })
@@ -66,20 +73,27 @@ impl Connection {
         let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| wrong("no status"))?;
         let mut length = None;
+        let mut retry_after = None;
         loop {
             let line = self.line()?;
             if line.is_empty() {
                 break;
             }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().ok();
+            if let Some((name, value)) = line.split_once(':') {
+                match name.to_ascii_lowercase().as_str() {
+                    "content-length" => length = value.trim().parse().ok(),
+                    "retry-after" => retry_after = value.trim().parse().ok(),
+                    _ => {}
+                }
             }
         }
         let mut body = vec![0; length.ok_or_else(|| wrong("no length"))?];
         self.stream.read_exact(&mut body)?;
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
     }
 
     fn line(&mut self) -> io::Result<String> {
