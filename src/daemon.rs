@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::deliver::Deliver;
 use crate::deliver::salesforce::Mapping;
 use crate::edge::background::Background;
-use crate::edge::clock::SharedClock;
+use crate::edge::clock::{Clock as _, SharedClock, SystemClock};
 use crate::edge::http::{Http, ReqwestHttp};
 use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
@@ -27,7 +27,7 @@ use crate::telemetry::Metrics;
 /// How often a sign-in that failed is tried again, so that `/readyz` comes right by itself.
 const SIGN_IN_WAIT: Duration = Duration::from_secs(30);
 
-/// How often the inbox's log is looked after.
+/// How often the store is looked after.
 const HOUSE_WAIT: Duration = Duration::from_secs(1);
 
 /// Why the daemon does not start.
@@ -71,8 +71,8 @@ impl Daemon {
     pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
         let background = Background::start().map_err(StartError::Thread)?;
         // Opened there, so that its threads give way like those that use it.
-        let url = config.store.url.clone();
-        let opened = background.spawn(async move { Store::open(&url, Access::Daemon).await });
+        let at = config.store.clone();
+        let opened = background.spawn(async move { Store::open(&at, Access::Daemon).await });
         let store = opened
             .await
             .map_err(|error| StartError::Thread(error.into()))??;
@@ -159,6 +159,7 @@ impl Daemon {
             Arc::clone(&clock),
             loops_stopping.clone(),
         ));
+        background.spawn(keep_lease(Arc::clone(&store), loops_stopping.clone()));
         background.spawn(keep_signed_in(client, Arc::clone(&clock), loops_stopping));
         Ok(Self {
             address,
@@ -243,11 +244,28 @@ async fn finished(name: &'static str, task: JoinHandle<()>) {
     }
 }
 
-/// Keeps the inbox's log short, beside its writer.
+/// Tells the other nodes that this one is alive. By the machine's clock, whatever time it is for
+/// leads: leases are by the database's.
+async fn keep_lease(store: Arc<Store>, mut shutdown: Shutdown) {
+    let Some(interval) = store.lease_interval() else {
+        return;
+    };
+    while !shutdown.is_stopping() {
+        tokio::select! {
+            () = SystemClock.sleep(interval) => {}
+            () = shutdown.stopping() => return,
+        }
+        if let Err(error) = store.keep_node().await {
+            warn!(%error, "the lease of this node cannot be renewed; trying again");
+        }
+    }
+}
+
+/// Keeps the store in good order.
 async fn keep_house(store: Arc<Store>, clock: SharedClock, mut shutdown: Shutdown) {
     while !shutdown.is_stopping() {
-        if let Err(error) = store.checkpoint_inbox().await {
-            warn!(%error, "the inbox's log could not be copied into its file; it grows until that works");
+        if let Err(error) = store.keep_house().await {
+            warn!(%error, "the store could not be looked after; trying again");
         }
         tokio::select! {
             () = clock.sleep(HOUSE_WAIT) => {}

@@ -143,7 +143,7 @@ async fn open_store(path: &Path) -> Option<Arc<Store>> {
         tell(&loaded);
         return None;
     };
-    match Store::open(&store.url, Access::Command).await {
+    match Store::open(store, Access::Command).await {
         Ok(store) => Some(store),
         Err(error) => {
             output::error_line(&format!("error: {error}"));

@@ -16,11 +16,14 @@ use crate::edge::random;
 use crate::edge::shutdown::Shutdown;
 use crate::model::{Delivery, EventId, Millis};
 use crate::salesforce::{Class, Client, Explanation, MAX_UPSERT};
-use crate::store::{Claim, Outcome, Settlement, Store, StoreError};
+use crate::store::{Claim, Ended, Node, Outcome, Settlement, Store, StoreError};
 use crate::telemetry::{EndLabel, Metrics};
 
 /// The longest that the loop waits without looking: another process may have added work.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How often what became of a batch is written again because another node was in the way.
+const MOST_CONFLICTS: u32 = 10;
 
 /// After the store has failed.
 const STORE_WAIT: Duration = Duration::from_secs(2);
@@ -67,8 +70,11 @@ impl Deliver {
     /// Takes back what was being sent and never settled, by an earlier process or because the store
     /// failed. Not while a step is under way.
     pub async fn recover(&self) -> Result<(), StoreError> {
+        let node = self.store.node()?;
         let mut write = self.store.write().await?;
-        let released = write.release_claims().await?;
+        let released = write.release_claims(node).await?;
+        let now = self.clock.now();
+        write.bring_forward(now).await?;
         write.commit().await?;
         if released > 0 {
             info!(
@@ -91,6 +97,7 @@ impl Deliver {
         if let Some(until) = until.filter(|until| *until > now) {
             return Ok(Progress::Idle(Some(until)));
         }
+        let node = self.store.node()?;
         let mut write = self.store.write().await?;
         let backlog = write.backlog(now, batch_size).await?;
         match ready_at(
@@ -102,16 +109,17 @@ impl Deliver {
             Some(ready) if ready <= now => {}
             ready => return Ok(Progress::Idle(ready)),
         }
-        let claims = write.claim(now, batch_size).await?;
-        write.commit().await?;
+        let ids = |count| self.store.take_ids(now, count);
+        let claims = write.claim(node, now, batch_size, &ids).await?;
+        // The leads' external ids, and that we are sending, must outlive whatever happens now.
+        self.store.commit_durably(write).await?;
         if claims.is_empty() {
             return Ok(Progress::Idle(Some(now.after(LONGEST_WAIT))));
         }
-        // The leads' external ids, and that we are sending, must outlive whatever happens now.
-        self.store.sync().await?;
-
-        let request_id = EventId(self.store.take_ids(now, 1)).to_string();
+        let request_id = EventId(ids(1).first()).to_string();
         let leads: Vec<Outgoing> = claims.iter().map(|claim| self.outgoing(claim)).collect();
+        // Whoever has taken over sends it, and not we as well.
+        self.store.confirm(node).await?;
         let sent = send(&self.client, &self.mapping, &leads, &request_id).await;
 
         let now = self.clock.now();
@@ -135,7 +143,7 @@ impl Deliver {
                 outcome: self.outcome(claim, sent, first_trouble, &request_id, now),
             })
             .collect();
-        self.settle(&settlements, now).await?;
+        self.settle(node, &settlements, now).await?;
         Ok(Progress::Settled(settlements.len()))
     }
 
@@ -298,12 +306,19 @@ impl Deliver {
         }
     }
 
-    async fn settle(&self, settlements: &[Settlement], now: Millis) -> Result<(), StoreError> {
-        let mut write = self.store.write().await?;
-        let ended = write
-            .settle(settlements, &|count| self.store.take_ids(now, count), now)
-            .await?;
-        write.commit().await?;
+    async fn settle(
+        &self,
+        node: Node,
+        settlements: &[Settlement],
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let mut tries = 0;
+        let ended = loop {
+            match self.try_settle(node, settlements, now).await {
+                Err(error) if error.is_conflict() && tries < MOST_CONFLICTS => tries += 1,
+                ended => break ended?,
+            }
+        };
         for (source, end) in ended {
             let label = EndLabel {
                 source: source.to_string(),
@@ -312,5 +327,18 @@ impl Deliver {
             self.metrics.submissions_ended.get_or_create(&label).inc();
         }
         Ok(())
+    }
+
+    async fn try_settle(
+        &self,
+        node: Node,
+        settlements: &[Settlement],
+        now: Millis,
+    ) -> Result<Ended, StoreError> {
+        let mut write = self.store.write().await?;
+        let ids = |count| self.store.take_ids(now, count);
+        let ended = write.settle(node, settlements, &ids, now).await?;
+        write.commit().await?;
+        Ok(ended)
     }
 }

@@ -4,6 +4,7 @@
 pub mod background;
 pub mod clock;
 pub mod http;
+pub mod process;
 pub mod random;
 pub mod serve;
 pub mod shutdown;

@@ -7,38 +7,119 @@ use crate::model::Millis;
 /// 2020-01-01 UTC: ids count milliseconds from here, which lasts until the year 2089.
 const ID_EPOCH: i64 = 1_577_836_800_000;
 
-/// Ids in one millisecond before the generator runs ahead of the clock.
-const ID_SEQUENCE_BITS: u32 = 22;
+/// Bits below the milliseconds: which node made the id, and a counter.
+const NODE_BITS: u32 = 8;
+const SEQUENCE_BITS: u32 = 14;
 
-/// Makes ids that grow: milliseconds since 2020 in the upper 41 bits, a counter below.
+/// Ids of one node in one millisecond before its generator runs ahead of the clock.
+const SEQUENCE: i64 = 1 << SEQUENCE_BITS;
+
+/// How many nodes can make ids at the same time.
+pub const MOST_NODES: usize = 1 << NODE_BITS;
+
+/// Makes ids that grow: milliseconds since 2020 in the upper 41 bits, then 8 bits of node, then a
+/// counter. So they sort by time, and no two nodes make the same.
 ///
 /// One generator serves one process. It never goes back, whatever the clock does: it starts above
-/// the highest id that the store holds.
+/// the highest id that the store holds, and is raised above ids of other nodes that its own must
+/// follow.
 #[derive(Debug)]
 pub struct IdGenerator {
-    last: Mutex<i64>,
+    state: Mutex<State>,
+}
+
+/// `next` counts milliseconds in the upper bits and ids within one below, without the node.
+#[derive(Debug)]
+struct State {
+    node: i64,
+    next: i64,
+}
+
+/// Ids that were taken together, smallest first. Up to 16,384 of them are consecutive numbers.
+#[derive(Debug, Clone)]
+pub struct Ids {
+    node: i64,
+    next: i64,
+    left: usize,
 }
 
 impl IdGenerator {
-    /// Starts above `highest`, the highest id in use.
+    /// A generator of node 0 that starts above `highest`, the highest id in use.
     pub fn above(highest: i64) -> Self {
-        Self {
-            last: Mutex::new(highest),
+        let generator = Self {
+            state: Mutex::new(State { node: 0, next: 0 }),
+        };
+        generator.raise(highest);
+        generator
+    }
+
+    /// From now on makes ids of `node`, of which there are [`MOST_NODES`].
+    pub fn set_node(&self, node: u8) {
+        self.state.lock().node = i64::from(node);
+    }
+
+    /// From now on makes ids above `id`, which may be another node's.
+    pub fn raise(&self, id: i64) {
+        let after = ((id >> (NODE_BITS + SEQUENCE_BITS)) + 1) << SEQUENCE_BITS;
+        let mut state = self.state.lock();
+        if id > 0 && full_id(state.node, state.next) <= id {
+            state.next = after;
         }
     }
 
     /// The next id.
     pub fn next(&self, now: Millis) -> i64 {
-        self.take(now, 1)
+        self.take(now, 1).first()
     }
 
-    /// The first of `count` ids in a row.
-    pub fn take(&self, now: Millis, count: usize) -> i64 {
-        let from_clock = (now.0 - ID_EPOCH).max(0) << ID_SEQUENCE_BITS;
-        let mut last = self.last.lock();
-        let first = from_clock.max(*last + 1);
-        *last = first + count as i64 - 1;
-        first
+    /// The next `count` ids.
+    pub fn take(&self, now: Millis, count: usize) -> Ids {
+        let from_clock = (now.0 - ID_EPOCH).max(0) << SEQUENCE_BITS;
+        let mut state = self.state.lock();
+        let mut first = from_clock.max(state.next);
+        // All within one millisecond, so that they are consecutive.
+        if first % SEQUENCE + count as i64 > SEQUENCE && first % SEQUENCE != 0 {
+            first = (first / SEQUENCE + 1) * SEQUENCE;
+        }
+        state.next = first + count as i64;
+        Ids {
+            node: state.node,
+            next: first,
+            left: count,
+        }
+    }
+}
+
+fn full_id(node: i64, counter: i64) -> i64 {
+    ((counter >> SEQUENCE_BITS) << (NODE_BITS + SEQUENCE_BITS))
+        | (node << SEQUENCE_BITS)
+        | (counter % SEQUENCE)
+}
+
+impl Ids {
+    /// The smallest of those that are left.
+    pub fn first(&self) -> i64 {
+        full_id(self.node, self.next)
+    }
+
+    /// `rows`, each with an id.
+    ///
+    /// # Panics
+    /// If fewer ids were taken than there are rows: without one a row would be lost.
+    pub fn number<'r, T>(&mut self, rows: &'r [T]) -> Vec<(i64, &'r T)> {
+        assert!(rows.len() <= self.left, "an id was taken for each row");
+        self.by_ref().zip(rows).take(rows.len()).collect()
+    }
+}
+
+impl Iterator for Ids {
+    type Item = i64;
+
+    fn next(&mut self) -> Option<i64> {
+        self.left = self.left.checked_sub(1)?;
+        let id = self.first();
+        self.next += 1;
+        Some(id)
     }
 }
 
@@ -73,7 +154,41 @@ mod tests {
         let first = ids.next(now);
         let run = ids.take(now, 10);
         let back = ids.next(Millis(ID_EPOCH));
-        assert!(first < run);
-        assert_eq!(back, run + 10);
+        assert!(first < run.first());
+        assert_eq!(back, run.first() + 10);
+    }
+
+    #[test]
+    fn ids_follow_the_highest_in_use_whoever_made_it() {
+        let other = IdGenerator::above(0);
+        other.set_node(255);
+        let theirs = other.next(Millis(ID_EPOCH + 5_000));
+        let ids = IdGenerator::above(0);
+        let before = ids.next(Millis(ID_EPOCH + 1_000));
+        assert!(before < theirs);
+        ids.raise(theirs);
+        let after = ids.next(Millis(ID_EPOCH + 1_000));
+        assert!(after > theirs);
+        ids.raise(before);
+        assert!(ids.next(Millis(ID_EPOCH)) > after, "it is never lowered");
+    }
+
+    #[test]
+    fn a_run_of_ids_is_consecutive_and_no_two_nodes_share_one() {
+        let now = Millis(ID_EPOCH + 7);
+        let mut seen = std::collections::BTreeSet::new();
+        for node in [0, 1, 200] {
+            let ids = IdGenerator::above(0);
+            ids.set_node(node);
+            for count in [1, 5_000, 5_000, 5_000, 5_000, 16_384, 1] {
+                let run: Vec<i64> = ids.take(now, count).collect();
+                assert_eq!(run.len(), count);
+                assert_eq!(run[count - 1], run[0] + count as i64 - 1);
+                assert!(run.into_iter().all(|id| seen.insert(id)));
+            }
+            let many: Vec<i64> = ids.take(now, 40_000).collect();
+            assert!(many.is_sorted());
+            assert!(many.into_iter().all(|id| seen.insert(id)));
+        }
     }
 }

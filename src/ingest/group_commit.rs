@@ -6,7 +6,6 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error};
 
 use crate::edge::clock::SharedClock;
-use crate::edge::random::IdGenerator;
 use crate::model::{EventId, NewEvent};
 use crate::store::{InboxRow, InboxWriter, Store};
 use crate::telemetry::Metrics;
@@ -66,7 +65,7 @@ impl Inbox {
 pub struct GroupCommit {
     queue: mpsc::Receiver<Waiting>,
     writer: InboxWriter,
-    ids: IdGenerator,
+    runtime: tokio::runtime::Handle,
     store: Arc<Store>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
@@ -81,15 +80,12 @@ pub async fn group_commit(
 ) -> Result<(Inbox, GroupCommit), crate::store::StoreError> {
     let writer = store.inbox_writer().await?;
     let (sender, queue) = mpsc::channel(capacity.max(1));
-    // Above what is processed, too, should the newest events have been deleted by hand.
-    let highest = writer.highest().max(store.floor().await?);
-    let ids = IdGenerator::above(highest.0);
     Ok((
         Inbox { queue: sender },
         GroupCommit {
             queue,
             writer,
-            ids,
+            runtime: tokio::runtime::Handle::current(),
             store,
             clock,
             metrics,
@@ -101,6 +97,7 @@ impl GroupCommit {
     /// Commits until every `Inbox` is dropped and the queue is empty. Blocks its thread: its turn
     /// must not wait behind the requests that it has just answered.
     pub fn run(mut self) {
+        let runtime = self.runtime.clone();
         let mut waiting = Vec::with_capacity(MOST_EVENTS);
         while self.queue.blocking_recv_many(&mut waiting, MOST_EVENTS) > 0 {
             self.gather(&mut waiting);
@@ -108,7 +105,7 @@ impl GroupCommit {
                 .drain(..)
                 .map(|waiting| (waiting.row, waiting.done))
                 .unzip();
-            futures_executor::block_on(self.commit(rows, senders));
+            runtime.block_on(self.commit(rows, senders));
         }
     }
 
@@ -130,7 +127,7 @@ impl GroupCommit {
 
     async fn commit(&mut self, rows: Vec<InboxRow>, senders: Vec<Sender>) {
         let events = rows.len();
-        let first = self.ids.take(self.clock.now(), events);
+        let first = self.store.take_ids(self.clock.now(), events).first();
         let result = self.writer.append(EventId(first), rows).await;
         match &result {
             Ok(()) => debug!(events, "committed"),

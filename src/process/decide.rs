@@ -15,7 +15,9 @@ use crate::model::{
     DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, KeyKind, Lead,
     LeadId, Millis, Note, SourceName, Submission, Verdict,
 };
-use crate::store::{Changes, KnownLead, LastSubmission, StoredSubmission, TimelineEntry, Touch};
+use crate::store::{
+    Changes, KnownLead, LastSubmission, NewKey, StoredSubmission, TimelineEntry, Touch,
+};
 
 /// What deciding needs of the configuration. Made once.
 #[derive(Debug)]
@@ -64,6 +66,8 @@ struct Person {
     normalised: Normalised,
     content: i64,
     keys: Vec<KeyHash>,
+    /// The sender's own id of the submission, as a key.
+    vendor_key: Option<KeyHash>,
 }
 
 impl Prepared {
@@ -109,19 +113,9 @@ impl Prepared {
         }
     }
 
-    /// The match keys of all that was found in it.
+    /// The match keys of all that was found in it, and the sender's own ids.
     pub fn keys(&self) -> impl Iterator<Item = KeyHash> {
-        self.people().flat_map(|person| person.keys.iter().copied())
-    }
-
-    /// The vendor's ids of all that was found in it, with its source.
-    pub fn vendor_ids(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.people().filter_map(|person| {
-            Some((
-                &*self.event.source,
-                person.normalised.submission.vendor_id.as_deref()?,
-            ))
-        })
+        self.people().flat_map(Person::all_keys)
     }
 
     fn people(&self) -> impl Iterator<Item = &Person> {
@@ -152,8 +146,16 @@ impl Person {
                 .iter()
                 .map(|key| rules.keys.hash(key))
                 .collect(),
+            vendor_key: submission.vendor_id.as_deref().map(|id| {
+                let texts = ["vendor_id", &*submission.source, id];
+                KeyHash(rules.keys.hash_texts(texts.into_iter()))
+            }),
             normalised,
         }
+    }
+
+    fn all_keys(&self) -> impl Iterator<Item = KeyHash> {
+        self.keys.iter().copied().chain(self.vendor_key)
     }
 }
 
@@ -169,7 +171,6 @@ fn content(submission: &Submission, keys: &KeyHasher) -> i64 {
 pub struct Known {
     leads: HashMap<LeadId, KnownLead>,
     by_key: HashMap<KeyHash, Vec<LeadId>>,
-    by_vendor_id: HashMap<(SourceName, String), LeadId>,
     /// Leads whose delivery was decided in this batch, and where it stands among the changes.
     decided: HashMap<LeadId, usize>,
     changed: BTreeSet<LeadId>,
@@ -180,7 +181,6 @@ impl Known {
     pub fn new(
         leads: impl IntoIterator<Item = KnownLead>,
         keys: impl IntoIterator<Item = (KeyHash, LeadId)>,
-        vendor_ids: impl IntoIterator<Item = (SourceName, String, LeadId)>,
     ) -> Self {
         let mut known = Self::default();
         known
@@ -189,11 +189,13 @@ impl Known {
         for (key, lead) in keys {
             known.by_key.entry(key).or_default().push(lead);
         }
-        let vendor_ids = vendor_ids.into_iter();
         known
-            .by_vendor_id
-            .extend(vendor_ids.map(|(source, id, lead)| ((source, id), lead)));
-        known
+    }
+
+    /// The last of the deliveries that are on their way to these people; 0 if there are none.
+    pub fn highest_delivery(&self) -> i64 {
+        let open = self.leads.values().filter_map(|known| known.delivering);
+        open.map(|delivery| delivery.0).max().unwrap_or(0)
     }
 
     /// The leads that changed, as they are now.
@@ -206,10 +208,12 @@ impl Known {
     }
 
     /// The lead that had this very submission before, by the sender's own id of it.
-    fn lead_of_vendor_id(&self, submission: &Submission) -> Option<LeadId> {
-        let id = submission.vendor_id.clone()?;
-        let lead = self.by_vendor_id.get(&(submission.source.clone(), id))?;
-        self.leads.contains_key(lead).then_some(*lead)
+    fn lead_of_vendor_id(&self, person: &Person) -> Option<LeadId> {
+        let leads = self.by_key.get(&person.vendor_key?)?;
+        leads
+            .iter()
+            .copied()
+            .find(|lead| self.leads.contains_key(lead))
     }
 
     fn resolve(&self, submission: &Submission, keys: &KeyHasher) -> Resolution {
@@ -372,7 +376,7 @@ impl Decision<'_> {
 
     /// Finds or makes the lead, merges, and decides what is to be sent.
     fn attach(&mut self, mut row: StoredSubmission, next_id: &mut dyn FnMut() -> i64) {
-        let sent_before = self.known.lead_of_vendor_id(self.submission());
+        let sent_before = self.known.lead_of_vendor_id(self.person);
         let resolution = match sent_before {
             Some(lead) => Resolution {
                 lead: Some(lead),
@@ -418,17 +422,18 @@ impl Decision<'_> {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let in_salesforce = known.lead.salesforce_id.clone();
-        let on_its_way = known.delivering || self.known.decided.contains_key(&id);
+        let on_its_way = known.delivering.is_some() || self.known.decided.contains_key(&id);
         let needed = self.force
             || mapped.fields != before
             || (known.lead.salesforce_id.is_none() && !on_its_way);
 
         self.known.changed.insert(id);
-        for key in &self.person.keys {
-            let leads = self.known.by_key.entry(*key).or_default();
+        for key in self.person.all_keys() {
+            let leads = self.known.by_key.entry(key).or_default();
             if !leads.contains(&id) {
+                let nth = leads.len();
+                self.changes.keys.push(NewKey { key, nth, lead: id });
                 leads.push(id);
-                self.changes.keys.push((*key, id));
             }
         }
         row.lead = Some(id);
@@ -456,7 +461,6 @@ impl Decision<'_> {
         if !duplicate {
             self.touch(id);
         }
-        self.remember(id);
         self.changes.submissions.push(row);
     }
 
@@ -475,7 +479,7 @@ impl Decision<'_> {
                     content: 0,
                     received_at: Millis(0),
                 },
-                delivering: false,
+                delivering: None,
             },
         );
         id
@@ -558,15 +562,5 @@ impl Decision<'_> {
             campaign: submission.fields.get("campaign").cloned(),
             attribution: json!(submission.attribution).to_string(),
         });
-    }
-
-    /// For the events of this batch that follow.
-    fn remember(&mut self, lead: LeadId) {
-        let submission = &self.person.normalised.submission;
-        if let Some(id) = &submission.vendor_id {
-            self.known
-                .by_vendor_id
-                .insert((submission.source.clone(), id.clone()), lead);
-        }
     }
 }

@@ -17,6 +17,9 @@ use crate::telemetry::{EndLabel, Metrics};
 /// The most events in one transaction.
 const MOST_EVENTS: usize = 256;
 
+/// How often a batch is done again because another node was quicker.
+const MOST_CONFLICTS: u32 = 10;
+
 /// The longest that the loop waits without looking: another process may have asked for a replay.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -54,28 +57,35 @@ impl Process {
 
     /// Processes one batch of events: those that are to be replayed first, then new ones in order.
     pub async fn step(&self) -> Result<Progress, StoreError> {
-        let replays = self.store.events_to_replay(MOST_EVENTS).await?;
-        let replayed = !replays.is_empty();
-        let events = if replayed {
-            replays
-        } else {
-            self.store
-                .events_after(self.store.floor().await?, MOST_EVENTS)
-                .await?
-        };
-        let Some(last) = events.last().map(|event| event.id) else {
+        let mut tries = 0;
+        loop {
+            match self.try_step().await {
+                // Another node is done by now, and what it did is known this time.
+                Err(error) if error.is_conflict() && tries < MOST_CONFLICTS => tries += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_step(&self) -> Result<Progress, StoreError> {
+        let mut claim = self.store.claim_events(MOST_EVENTS).await?;
+        let replayed = claim.replayed;
+        let events = std::mem::take(&mut claim.events);
+        if events.is_empty() {
             return Ok(Progress::Idle);
-        };
+        }
         let prepared: Vec<Prepared> = events
             .into_iter()
             .map(|event| self.prepare(event, replayed))
             .collect();
 
         let now = self.clock.now();
-        let mut write = self.store.write().await?;
+        let mut write = claim.into_write(&self.store).await?;
         let mut known = load(&mut write, &prepared).await?;
+        // What is decided for a lead now must come after what another node decided before.
+        self.store.raise_ids(known.highest_delivery());
         let mut changes = Changes::default();
-        let mut next_id = || self.store.take_ids(now, 1);
+        let mut next_id = || self.store.take_ids(now, 1).first();
         for prepared in &prepared {
             decide(
                 prepared,
@@ -87,11 +97,8 @@ impl Process {
             );
         }
         changes.leads = known.into_changed_leads();
-        let first_id = self.store.take_ids(now, changes.ids_needed());
-        write.apply(&changes, first_id, now).await?;
-        if !replayed {
-            write.raise_floor(last).await?;
-        }
+        let ids = self.store.take_ids(now, changes.ids_needed());
+        write.apply(&changes, ids, now).await?;
         write.commit().await?;
 
         if !changes.deliveries.is_empty() {
@@ -168,18 +175,10 @@ impl Process {
 /// What the store knows of the people in `prepared`.
 async fn load(write: &mut Write, prepared: &[Prepared]) -> Result<Known, StoreError> {
     let keys: BTreeSet<_> = prepared.iter().flat_map(Prepared::keys).collect();
-    let vendor_ids: BTreeSet<(&str, &str)> =
-        prepared.iter().flat_map(Prepared::vendor_ids).collect();
     let keys = write
         .leads_by_keys(&keys.into_iter().collect::<Vec<_>>())
         .await?;
-    let vendor_ids = write
-        .leads_by_vendor_ids(&vendor_ids.into_iter().collect::<Vec<_>>())
-        .await?;
-    let by_key = keys.iter().map(|(_, lead)| *lead);
-    let ids: BTreeSet<LeadId> = by_key
-        .chain(vendor_ids.iter().map(|(_, _, lead)| *lead))
-        .collect();
+    let ids: BTreeSet<LeadId> = keys.iter().map(|(_, lead)| *lead).collect();
     let leads = write.leads(ids).await?;
-    Ok(Known::new(leads, keys, vendor_ids))
+    Ok(Known::new(leads, keys))
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::dialect::query;
 use super::{Store, StoreError};
 use crate::model::{End, SourceName};
 
@@ -29,9 +30,9 @@ impl AuditLine {
 }
 
 /// By the least finished submission of each event.
-const ENDS: &str = "SELECT source, rank, COUNT(*) FROM (SELECT source, event_id, MIN(CASE outcome \
+const ENDS: &str = "SELECT source, rank, COUNT(*) FROM (SELECT source, event_id, CAST(MIN(CASE outcome \
      WHEN 'dead_letter' THEN 1 WHEN 'in_review' THEN 2 WHEN 'synced' THEN 3 WHEN 'merged' THEN 4 \
-     WHEN 'filtered' THEN 5 WHEN 'erased' THEN 6 ELSE 0 END) AS rank \
+     WHEN 'filtered' THEN 5 WHEN 'erased' THEN 6 ELSE 0 END) AS BIGINT) AS rank \
      FROM submission GROUP BY source, event_id) AS ended WHERE rank > 0 GROUP BY source, rank";
 
 /// In flight is counted from the outbox, not as what is left over: an event without an end whose
@@ -40,13 +41,17 @@ const DELIVERING: &str = "SELECT s.source, COUNT(DISTINCT s.event_id) FROM deliv
      JOIN submission s ON s.delivery_id = d.id \
      WHERE d.state IN ('pending', 'sending') AND s.outcome IS NULL GROUP BY s.source";
 
-const ACCEPTED: &str = "SELECT source, COUNT(*) FROM event GROUP BY source";
+/// With those that are no longer kept; what is about to leave the inbox stands in the ledger.
+const ACCEPTED: &str = "SELECT source, COUNT(*) FROM event \
+     WHERE id NOT IN (SELECT event_id FROM leaving) GROUP BY source";
+
+const PRUNED: &str = "SELECT source, outcome, events FROM ledger";
 
 /// Likewise from where processing stands, not as what is left over: an event that was passed by
 /// must show as a difference.
-const WAITING: &str = "SELECT source, COUNT(*) FROM event e WHERE (e.id > $1 \
-     OR e.id IN (SELECT event_id FROM replay)) \
-     AND NOT EXISTS (SELECT 1 FROM submission s WHERE s.event_id = e.id) GROUP BY source";
+const WAITING: &str = "SELECT source, COUNT(*) FROM (SELECT e.id, e.source FROM {waiting} \
+     UNION ALL SELECT e.id, e.source FROM event e JOIN replay r ON e.id = r.event_id) AS e \
+     WHERE NOT EXISTS (SELECT 1 FROM submission s WHERE s.event_id = e.id) GROUP BY source";
 
 fn end_of_rank(rank: i64) -> Option<End> {
     [
@@ -66,20 +71,13 @@ impl Store {
     pub async fn audit(&self) -> Result<BTreeMap<SourceName, AuditLine>, StoreError> {
         // What became of events is read first: an event that is committed or processed meanwhile
         // then counts as accepted and waiting, both from one view of the inbox.
-        let mut view = self.readers.begin().await?;
-        let floor: Option<String> =
-            sqlx::query_scalar("SELECT value FROM store_info WHERE name = 'floor'")
-                .fetch_optional(&mut *view)
-                .await?;
-        let floor: i64 = floor.and_then(|text| text.parse().ok()).unwrap_or(0);
-        let ends: Vec<(String, i64, i64)> = sqlx::query_as(ENDS).fetch_all(&mut *view).await?;
-        let delivering: Vec<(String, i64)> =
-            sqlx::query_as(DELIVERING).fetch_all(&mut *view).await?;
-        let accepted: Vec<(String, i64)> = sqlx::query_as(ACCEPTED).fetch_all(&mut *view).await?;
-        let waiting: Vec<(String, i64)> = sqlx::query_as(WAITING)
-            .bind(floor)
-            .fetch_all(&mut *view)
-            .await?;
+        let mut view = self.database.view().await?;
+        let connection = &mut view.connection();
+        let ends: Vec<(String, i64, i64)> = query(ENDS).all(connection).await?;
+        let delivering: Vec<(String, i64)> = query(DELIVERING).all(connection).await?;
+        let pruned: Vec<(String, String, i64)> = query(PRUNED).all(connection).await?;
+        let accepted: Vec<(String, i64)> = query(ACCEPTED).all(connection).await?;
+        let waiting: Vec<(String, i64)> = query(WAITING).all(connection).await?;
         view.commit().await?;
 
         let mut books: BTreeMap<SourceName, AuditLine> = BTreeMap::new();
@@ -93,6 +91,14 @@ impl Store {
             if let Some(end) = end_of_rank(*rank) {
                 line(source, &|line| {
                     line.ends.insert(end, *count as u64);
+                });
+            }
+        }
+        for (source, outcome, count) in &pruned {
+            if let Some(end) = End::from_name(outcome) {
+                line(source, &|line| {
+                    line.accepted += *count as u64;
+                    *line.ends.entry(end).or_default() += *count as u64;
                 });
             }
         }

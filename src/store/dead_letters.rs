@@ -1,6 +1,6 @@
-use sqlx::sqlite::SqliteConnection;
-
-use super::{Store, StoreError, dialect};
+use super::dialect::{self, Connection, Value, query};
+use super::{Store, StoreError};
+use crate::edge::random::Ids;
 use crate::model::{DeadLetter, EventId, Millis, SourceName};
 
 const INSERT: &str = "INSERT INTO dead_letter (id, event_id, ordinal, source, lead_id, delivery_id, code, \
@@ -24,11 +24,11 @@ pub struct OpenDeadLetter {
 }
 
 pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     letters: &[(SourceName, u32, DeadLetter)],
-    first_id: i64,
+    ids: &mut Ids,
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> = (first_id..).zip(letters).collect();
+    let rows = ids.number(letters);
     dialect::insert(
         connection,
         INSERT,
@@ -52,16 +52,14 @@ pub(super) async fn insert(
 }
 
 pub(super) async fn finish_replays(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     events: &[EventId],
 ) -> Result<(), StoreError> {
-    const DONE: &str = concat!(
-        "DELETE FROM replay WHERE event_id IN ",
-        dialect::listed!("$1")
-    );
     if !events.is_empty() {
-        let list = dialect::id_list(events.iter().map(|event| event.0));
-        sqlx::query(DONE).bind(list).execute(connection).await?;
+        query("DELETE FROM replay WHERE event_id {in $1}")
+            .bind(Value::ids(events.iter().map(|event| event.0)))
+            .run(connection)
+            .await?;
     }
     Ok(())
 }
@@ -73,13 +71,14 @@ impl Store {
         source: Option<&str>,
         limit: usize,
     ) -> Result<Vec<OpenDeadLetter>, StoreError> {
-        let rows: Vec<(String, i64, String, String, String, i64)> = sqlx::query_as(
+        let mut reader = self.database.read().await?;
+        let rows: Vec<(String, i64, String, String, String, i64)> = query(
             "SELECT source, event_id, code, message, hint, at FROM dead_letter \
              WHERE resolved_at IS NULL AND ($1 IS NULL OR source = $1) ORDER BY id LIMIT $2",
         )
         .bind(source)
         .bind(limit as i64)
-        .fetch_all(&self.readers)
+        .all(&mut reader.connection())
         .await?;
         Ok(rows
             .into_iter()
@@ -99,14 +98,10 @@ impl Store {
     ///
     /// Works beside a running daemon, which takes them up within a second.
     pub async fn replay(&self, events: &[EventId], now: Millis) -> Result<u64, StoreError> {
-        const MARK: &str = concat!(
-            "INSERT INTO replay (event_id) SELECT DISTINCT s.event_id FROM submission s \
-             WHERE s.event_id IN ",
-            dialect::listed!("$1"),
-            " AND s.outcome IN ('dead_letter', 'in_review', 'filtered', 'merged') AND NOT EXISTS \
+        const MARK: &str = "INSERT INTO replay (event_id) SELECT DISTINCT s.event_id FROM submission s \
+             WHERE s.event_id {in $1} AND s.outcome IN ('dead_letter', 'in_review', 'filtered', 'merged') AND NOT EXISTS \
              (SELECT 1 FROM submission o WHERE o.event_id = s.event_id AND (o.outcome IS NULL OR o.outcome = 'synced')) \
-             ON CONFLICT DO NOTHING"
-        );
+             ON CONFLICT DO NOTHING";
         // A delivery that others died with as well stays dead for them: it is overtaken when their
         // lead gets through.
         const SUPERSEDE: &str = "UPDATE delivery SET state = 'superseded' WHERE state = 'dead' AND id IN \
@@ -117,25 +112,17 @@ impl Store {
              (SELECT event_id FROM replay)";
         const FORGET: &str =
             "DELETE FROM submission WHERE event_id IN (SELECT event_id FROM replay)";
-        const KEPT: &str = concat!("SELECT id FROM event WHERE id IN ", dialect::listed!("$1"));
-        let list = dialect::id_list(events.iter().map(|event| event.0));
-        let kept: Vec<i64> = sqlx::query_scalar(KEPT)
-            .bind(list)
-            .fetch_all(&self.readers)
+        const KEPT: &str = "SELECT id FROM event WHERE id {in $1}";
+        let kept: Vec<i64> = query(KEPT)
+            .bind(Value::ids(events.iter().map(|event| event.0)))
+            .column(&mut self.database.read().await?.connection())
             .await?;
-        let list = dialect::id_list(kept);
         let mut write = self.write().await?;
-        let marked = sqlx::query(MARK)
-            .bind(list)
-            .execute(write.connection())
-            .await?
-            .rows_affected();
-        sqlx::query(SUPERSEDE).execute(write.connection()).await?;
-        sqlx::query(RESOLVE)
-            .bind(now.0)
-            .execute(write.connection())
-            .await?;
-        sqlx::query(FORGET).execute(write.connection()).await?;
+        let connection = &mut write.connection();
+        let marked = query(MARK).bind(Value::Ids(kept)).run(connection).await?;
+        query(SUPERSEDE).run(connection).await?;
+        query(RESOLVE).bind(now.0).run(connection).await?;
+        query(FORGET).run(connection).await?;
         write.commit().await?;
         self.inbox_changed.notify_one();
         Ok(marked)

@@ -1,102 +1,53 @@
-use std::sync::Arc;
+//! Reading the inbox: what is to be processed next.
 
 use bytes::Bytes;
-use sqlx::sqlite::SqliteConnection;
 
-use super::{Store, StoreError, dialect};
+use super::dialect::{Database, Value, query};
+use super::{Store, StoreError, Write, set_fact};
 use crate::model::{Event, EventId, EventMeta, Millis, NewEvent, SourceName};
 
-const APPEND: &str =
-    "INSERT INTO event (id, source, received_at, content_type, meta, body) SELECT * FROM (VALUES";
-const APPENDED: &str = ") WHERE column1 IS NOT NULL";
-
-/// Events after the last one that all before it are processed, which have no submission yet.
+/// Events after the last one that all before it are processed.
 pub(super) const UNPROCESSED: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
      WHERE id > $1 ORDER BY id LIMIT $2";
 
-/// By a list of ids: a join would be read in the order of events, all of them.
-pub(super) const TO_REPLAY: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
-     WHERE id IN (SELECT event_id FROM replay ORDER BY event_id LIMIT $1) ORDER BY id";
+pub(super) const LISTED: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
+     WHERE id {in $1} ORDER BY id";
 
-pub(super) const ONE: &str =
-    "SELECT id, source, received_at, content_type, meta, body FROM event WHERE id = $1";
+pub(super) const TO_REPLAY: &str =
+    "SELECT event_id FROM replay ORDER BY event_id LIMIT $1 {skip locked}";
 
-/// Appends to the inbox. There is one in a process, and it belongs to ingest's group commit.
+/// PostgreSQL only: the groups that waited longest, as far as no other node has them in hand.
+const WAITING_GROUPS: &str =
+    "SELECT first_id, last_id FROM waiting ORDER BY first_id LIMIT $1 FOR UPDATE SKIP LOCKED";
+
+const GROUPS_DONE: &str = "DELETE FROM waiting WHERE first_id = ANY($1)";
+
+const GROUP_BEGUN: &str = "UPDATE waiting SET first_id = $2 WHERE first_id = $1";
+
+/// Groups are looked for by few, then by many: in a burst a few are enough, and those that are
+/// locked in vain are lost to the other nodes meanwhile.
+const GROUPS: [i64; 2] = [4, 256];
+
+/// The most bytes of bodies in one batch, so that large ones do not pile up in memory.
+const MOST_BYTES: usize = 8 << 20;
+
+/// Events that one node has taken to process; no other takes them meanwhile. Dropped without a
+/// commit, it gives them back.
 #[derive(Debug)]
-pub struct InboxWriter {
-    connection: SqliteConnection,
-    highest: EventId,
+pub struct EventClaim {
+    /// In the order of their ids.
+    pub events: Vec<Event>,
+    /// They were processed before.
+    pub replayed: bool,
+    taken: Taken,
 }
 
-impl InboxWriter {
-    pub(super) async fn open(path: &std::path::Path) -> Result<Self, StoreError> {
-        let mut connection = dialect::connect_inbox(path).await?;
-        sqlx::migrate!("src/store/migrations/sqlite/inbox")
-            .run_direct(None, &mut connection, false)
-            .await?;
-        let highest: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM event")
-            .fetch_one(&mut connection)
-            .await?;
-        Ok(Self {
-            connection,
-            highest: EventId(highest.unwrap_or(0)),
-        })
-    }
-
-    /// The highest id in use, at the time of opening.
-    pub fn highest(&self) -> EventId {
-        self.highest
-    }
-
-    pub(super) fn into_connection(self) -> SqliteConnection {
-        self.connection
-    }
-
-    /// Appends `rows`, whose ids are `first`, `first` + 1, …, in one transaction. When this
-    /// returns they are on disk.
-    pub async fn append(&mut self, first: EventId, rows: Vec<InboxRow>) -> Result<(), StoreError> {
-        let rows = (first.0..).zip(rows);
-        dialect::insert_at_once(
-            &mut self.connection,
-            APPEND,
-            APPENDED,
-            rows,
-            |values, (id, row)| {
-                values.push(id)?;
-                values.push(row.source)?;
-                values.push(row.received_at.0)?;
-                values.push(row.content_type)?;
-                values.push(row.meta)?;
-                values.push(row.body)
-            },
-        )
-        .await?;
-        Ok(())
-    }
-}
-
-/// An event as the inbox keeps it: made by whoever received it, so that the one writer has nothing
-/// left to do but write.
 #[derive(Debug)]
-pub struct InboxRow {
-    source: Arc<str>,
-    received_at: Millis,
-    content_type: String,
-    meta: String,
-    body: Vec<u8>,
-}
-
-impl From<NewEvent> for InboxRow {
-    fn from(event: NewEvent) -> Self {
-        Self {
-            source: event.source.into(),
-            received_at: event.received_at,
-            content_type: event.content_type,
-            // Strings and lists of strings are always JSON.
-            meta: serde_json::to_string(&event.meta).unwrap_or_default(),
-            body: event.body.into(),
-        }
-    }
+enum Taken {
+    /// SQLite: nobody else processes. What is written later says how far it got.
+    UpTo(Option<EventId>),
+    /// PostgreSQL: their rows are locked by this transaction.
+    By(Write),
 }
 
 type Row = (i64, String, i64, String, String, Vec<u8>);
@@ -105,7 +56,8 @@ fn event((id, source, received_at, content_type, meta, body): Row) -> Result<Eve
     let meta: EventMeta = serde_json::from_str(&meta).map_err(|error| StoreError::Damaged {
         table: "event",
         id,
-        reason: error.to_string(),
+        // Its own message may quote what it stumbled over.
+        reason: format!("meta is not as written ({:?})", error.classify()),
     })?;
     Ok(Event {
         id: EventId(id),
@@ -119,36 +71,163 @@ fn event((id, source, received_at, content_type, meta, body): Row) -> Result<Eve
     })
 }
 
+/// Says yes until the bodies are more than `MOST_BYTES`; the first one always fits.
+fn until_heavy() -> impl FnMut(&Row) -> bool {
+    let mut bytes = 0;
+    let mut first = true;
+    move |row| {
+        bytes += row.5.len();
+        std::mem::take(&mut first) || bytes <= MOST_BYTES
+    }
+}
+
 impl Store {
-    /// The next events in order of their ids, after `floor` (see `Write::raise_floor`).
-    pub async fn events_after(
-        &self,
-        floor: EventId,
-        limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(UNPROCESSED)
-            .bind(floor.0)
-            .bind(limit as i64)
-            .fetch_all(&self.readers)
-            .await?;
-        rows.into_iter().map(event).collect()
+    /// Takes at most `limit` events to process: those that are to be replayed first, then new ones,
+    /// oldest first.
+    pub async fn claim_events(&self, limit: usize) -> Result<EventClaim, StoreError> {
+        match &self.database {
+            Database::Sqlite(_) => self.events_above_the_floor(limit).await,
+            Database::Postgres(_) => self.waiting_events(limit).await,
+        }
     }
 
-    /// Events that are to be processed once more, in order of their ids.
-    pub async fn events_to_replay(&self, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(TO_REPLAY)
+    async fn events_above_the_floor(&self, limit: usize) -> Result<EventClaim, StoreError> {
+        let mut reader = self.database.read().await?;
+        let connection = &mut reader.connection();
+        let replays: Vec<i64> = query(TO_REPLAY)
             .bind(limit as i64)
-            .fetch_all(&self.readers)
+            .column(connection)
             .await?;
-        rows.into_iter().map(event).collect()
+        let replayed = !replays.is_empty();
+        let rows = if replayed {
+            query(LISTED)
+                .bind(Value::Ids(replays))
+                .all_while(connection, until_heavy())
+                .await?
+        } else {
+            let floor = floor(connection).await?;
+            query(UNPROCESSED)
+                .bind(floor.0)
+                .bind(limit as i64)
+                .all_while(connection, until_heavy())
+                .await?
+        };
+        let events: Vec<Event> = rows.into_iter().map(event).collect::<Result<_, _>>()?;
+        let last = events.last().map(|event| event.id);
+        Ok(EventClaim {
+            events,
+            replayed,
+            taken: Taken::UpTo(last.filter(|_| !replayed)),
+        })
+    }
+
+    async fn waiting_events(&self, limit: usize) -> Result<EventClaim, StoreError> {
+        let mut write = self.write().await?;
+        let connection = &mut write.connection();
+        let replays: Vec<i64> = query(TO_REPLAY)
+            .bind(limit as i64)
+            .column(connection)
+            .await?;
+        if !replays.is_empty() {
+            let rows = query(LISTED)
+                .bind(Value::Ids(replays))
+                .all_while(connection, until_heavy())
+                .await?;
+            return Ok(EventClaim {
+                events: rows.into_iter().map(event).collect::<Result<_, _>>()?,
+                replayed: true,
+                taken: Taken::By(write),
+            });
+        }
+        let mut groups: Vec<(i64, i64)> = Vec::new();
+        for most in GROUPS {
+            let held: i64 = groups.iter().map(|(first, last)| last - first + 1).sum();
+            if held >= limit as i64 {
+                break;
+            }
+            groups = query(WAITING_GROUPS).bind(most).all(connection).await?;
+            if groups.len() < most as usize {
+                break;
+            }
+        }
+        let ids = groups.iter().flat_map(|(first, last)| *first..=*last);
+        let ids: Vec<i64> = ids.take(limit).collect();
+        let Some(mut last) = ids.last().copied() else {
+            return Ok(EventClaim {
+                events: Vec::new(),
+                replayed: false,
+                taken: Taken::By(write),
+            });
+        };
+        let mut cut_at = None;
+        let mut fits = until_heavy();
+        let rows: Vec<Row> = query(LISTED)
+            .bind(Value::Ids(ids))
+            .all_while(connection, |row: &Row| {
+                let fits = fits(row);
+                if !fits {
+                    cut_at = Some(row.0);
+                }
+                fits
+            })
+            .await?;
+        if let Some(cut_at) = cut_at {
+            last = cut_at - 1;
+        }
+        let done = groups.iter().filter(|group| group.1 <= last);
+        query(GROUPS_DONE)
+            .bind(Value::ids(done.map(|group| group.0)))
+            .run(connection)
+            .await?;
+        let begun = groups
+            .iter()
+            .find(|(first, end)| (*first..*end).contains(&last));
+        if let Some((first, _)) = begun {
+            query(GROUP_BEGUN)
+                .bind(*first)
+                .bind(last + 1)
+                .run(connection)
+                .await?;
+        }
+        Ok(EventClaim {
+            events: rows.into_iter().map(event).collect::<Result<_, _>>()?,
+            replayed: false,
+            taken: Taken::By(write),
+        })
     }
 
     /// One event, if the inbox still holds it.
     pub async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        let row: Option<Row> = sqlx::query_as(ONE)
-            .bind(id.0)
-            .fetch_optional(&self.readers)
+        let mut reader = self.database.read().await?;
+        let row: Option<Row> = query(LISTED)
+            .bind(Value::Ids(vec![id.0]))
+            .first(&mut reader.connection())
             .await?;
         row.map(event).transpose()
     }
+}
+
+impl EventClaim {
+    /// The transaction that stores what becomes of the events, and with it that they are processed.
+    pub async fn into_write(self, store: &Store) -> Result<Write, StoreError> {
+        match self.taken {
+            Taken::By(write) => Ok(write),
+            Taken::UpTo(last) => {
+                let mut write = store.write().await?;
+                if let Some(last) = last {
+                    set_fact(&mut write.connection(), "floor", &last.0.to_string()).await?;
+                }
+                Ok(write)
+            }
+        }
+    }
+}
+
+async fn floor(connection: &mut super::dialect::Connection<'_>) -> Result<EventId, StoreError> {
+    let floor: Option<(String,)> = query("SELECT value FROM store_info WHERE name = 'floor'")
+        .first(connection)
+        .await?;
+    Ok(EventId(
+        floor.and_then(|(text,)| text.parse().ok()).unwrap_or(0),
+    ))
 }

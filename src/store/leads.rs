@@ -1,7 +1,7 @@
-use sqlx::sqlite::SqliteConnection;
-
+use super::dialect::{Connection, Kind, Value, insert, query};
 use super::timeline::{self, TimelineEntry};
-use super::{StoreError, Write, dead_letters, dialect, outbox, record};
+use super::{StoreError, Write, dead_letters, outbox, record};
+use crate::edge::random::Ids;
 use crate::model::{
     DeadLetter, Delivery, DeliveryId, End, EventId, KeyHash, Lead, LeadId, Millis, SourceName,
 };
@@ -58,7 +58,7 @@ pub struct Changes {
     /// Leads as they are after the batch, new ones and changed ones.
     pub leads: Vec<KnownLead>,
     /// New match keys.
-    pub keys: Vec<(KeyHash, LeadId)>,
+    pub keys: Vec<NewKey>,
     /// What the events held.
     pub submissions: Vec<StoredSubmission>,
     /// New touches.
@@ -80,8 +80,20 @@ pub struct KnownLead {
     pub lead: Lead,
     /// Keyed hash of the last submission's source and content, and when that was received.
     pub last: LastSubmission,
-    /// Whether a delivery of it is on its way.
-    pub delivering: bool,
+    /// The last of its deliveries that are on their way.
+    pub delivering: Option<DeliveryId>,
+}
+
+/// A match key that a lead has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NewKey {
+    /// The key.
+    pub key: KeyHash,
+    /// How many leads had it before, as far as is known: should another node have given it to one
+    /// more meanwhile, the store refuses ([`StoreError::Conflict`]).
+    pub nth: usize,
+    /// Whose it is now.
+    pub lead: LeadId,
 }
 
 /// What tells a double click from a second submission.
@@ -93,31 +105,25 @@ pub struct LastSubmission {
     pub received_at: Millis,
 }
 
-pub(super) const BY_KEYS: &str = concat!(
-    "SELECT key, lead_id FROM match_key WHERE key IN ",
-    dialect::listed!("$1")
-);
+pub(super) const BY_KEYS: &str =
+    "SELECT key, lead_id FROM match_key WHERE key {in $1} ORDER BY key, nth";
 
-pub(super) const LEADS: &str = concat!(
-    "SELECT id, created_at, record, last_content, last_received_at, salesforce_id, EXISTS (SELECT 1 FROM delivery d \
-     WHERE d.lead_id = lead.id AND d.state IN ('pending', 'sending')) FROM lead WHERE id IN ",
-    dialect::listed!("$1")
-);
+/// In the order of their ids, as everyone locks them, so that nobody waits in a ring.
+pub(super) const LOCK: &str = "SELECT id FROM lead WHERE id {in $1} ORDER BY id {lock}";
 
-/// Pairs of source and vendor's id, as a JSON array of arrays.
-pub(super) const BY_VENDOR_ID: &str = "SELECT s.source, s.vendor_id, s.lead_id FROM json_each($1) AS wanted \
-     JOIN submission s ON s.vendor_id = json_extract(wanted.value, '$[1]') \
-     AND s.source = json_extract(wanted.value, '$[0]') WHERE s.lead_id IS NOT NULL";
+pub(super) const LEADS: &str = "SELECT id, created_at, record, last_content, last_received_at, salesforce_id, \
+     (SELECT MAX(d.id) FROM delivery d WHERE d.lead_id = lead.id AND d.state IN ('pending', 'sending')) \
+     FROM lead WHERE id {in $1}";
 
 impl Write {
-    /// Which leads have one of `keys`.
+    /// Which leads have one of `keys`; those that had a key first stand first.
     pub async fn leads_by_keys(
         &mut self,
         keys: &[KeyHash],
     ) -> Result<Vec<(KeyHash, LeadId)>, StoreError> {
-        let rows: Vec<(i64, i64)> = sqlx::query_as(BY_KEYS)
-            .bind(dialect::id_list(keys.iter().map(|key| key.0)))
-            .fetch_all(self.connection())
+        let rows: Vec<(i64, i64)> = query(BY_KEYS)
+            .bind(Value::ids(keys.iter().map(|key| key.0)))
+            .all(&mut self.connection())
             .await?;
         Ok(rows
             .into_iter()
@@ -125,23 +131,27 @@ impl Write {
             .collect())
     }
 
-    /// The leads of those ids.
+    /// The leads of those ids, as nobody else can change them until this transaction is through.
     pub async fn leads(
         &mut self,
         ids: impl IntoIterator<Item = LeadId>,
     ) -> Result<Vec<KnownLead>, StoreError> {
-        type Row = (i64, i64, String, i64, i64, Option<String>, bool);
-        let rows: Vec<Row> = sqlx::query_as(LEADS)
-            .bind(dialect::id_list(ids.into_iter().map(|id| id.0)))
-            .fetch_all(self.connection())
-            .await?;
+        type Row = (i64, i64, String, i64, i64, Option<String>, Option<i64>);
+        let ids: Vec<i64> = ids.into_iter().map(|id| id.0).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let connection = &mut self.connection();
+        lock(connection, &ids).await?;
+        // Only now: what is read with the lock may be older than the lock.
+        let rows: Vec<Row> = query(LEADS).bind(Value::Ids(ids)).all(connection).await?;
         rows.into_iter()
             .map(
                 |(id, created_at, record, content, received_at, salesforce_id, delivering)| {
                     let record = record::decode(&record).map_err(|error| StoreError::Damaged {
                         table: "lead",
                         id,
-                        reason: error.to_string(),
+                        reason: error.kind().to_owned(),
                     })?;
                     let created_at = Millis(created_at);
                     let lead = Lead {
@@ -157,52 +167,42 @@ impl Write {
                     Ok(KnownLead {
                         lead,
                         last,
-                        delivering,
+                        delivering: delivering.map(DeliveryId),
                     })
                 },
             )
             .collect()
     }
 
-    /// Whose the submissions of those sources and vendor's ids were.
-    pub async fn leads_by_vendor_ids(
-        &mut self,
-        wanted: &[(&str, &str)],
-    ) -> Result<Vec<(SourceName, String, LeadId)>, StoreError> {
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows: Vec<(String, String, i64)> = sqlx::query_as(BY_VENDOR_ID)
-            .bind(serde_json::json!(wanted).to_string())
-            .fetch_all(self.connection())
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(source, vendor_id, lead)| (SourceName::new(&source), vendor_id, LeadId(lead)))
-            .collect())
-    }
-
-    /// Writes what a batch of events changes. `first_id` and on are ids for its lines; see
-    /// `Changes::ids_needed`.
+    /// Writes what a batch of events changes, with `ids` for its lines; see `Changes::ids_needed`.
     pub async fn apply(
         &mut self,
         changes: &Changes,
-        first_id: i64,
+        mut ids: Ids,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let connection = self.connection();
-        insert_leads(connection, &changes.leads, now).await?;
+        let connection = &mut self.connection();
         insert_keys(connection, &changes.keys).await?;
-        let mut next_id = first_id;
-        insert_touches(connection, &changes.touches, next_id).await?;
-        next_id += changes.touches.len() as i64;
-        timeline::insert(connection, &changes.timeline, next_id).await?;
-        next_id += changes.timeline.len() as i64;
-        dead_letters::insert(connection, &changes.dead_letters, next_id).await?;
+        insert_leads(connection, &changes.leads, now).await?;
+        insert_touches(connection, &changes.touches, &mut ids).await?;
+        timeline::insert(connection, &changes.timeline, &mut ids).await?;
+        dead_letters::insert(connection, &changes.dead_letters, &mut ids).await?;
         outbox::insert(connection, &changes.deliveries).await?;
         insert_submissions(connection, &changes.submissions).await?;
         dead_letters::finish_replays(connection, &changes.replayed).await
     }
+}
+
+/// Waits until nobody else changes those leads, and lets nobody else until the end of the
+/// transaction. SQLite has one writer anyway.
+pub(super) async fn lock(connection: &mut Connection<'_>, ids: &[i64]) -> Result<(), StoreError> {
+    if connection.kind() == Kind::Postgres {
+        query(LOCK)
+            .bind(Value::Ids(ids.to_vec()))
+            .all::<(i64,)>(connection)
+            .await?;
+    }
+    Ok(())
 }
 
 impl Changes {
@@ -213,7 +213,7 @@ impl Changes {
 }
 
 async fn insert_leads(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     leads: &[KnownLead],
     now: Millis,
 ) -> Result<(), StoreError> {
@@ -221,7 +221,7 @@ async fn insert_leads(
     const CHANGED: &str = "ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, \
          record = excluded.record, last_content = excluded.last_content, \
          last_received_at = excluded.last_received_at";
-    dialect::insert(connection, LEAD, CHANGED, leads, |values, known| {
+    insert(connection, LEAD, CHANGED, leads, |values, known| {
         values.push(known.lead.id.0)?;
         values.push(known.lead.created_at.0)?;
         values.push(now.0)?;
@@ -233,37 +233,39 @@ async fn insert_leads(
     Ok(())
 }
 
-async fn insert_keys(
-    connection: &mut SqliteConnection,
-    keys: &[(KeyHash, LeadId)],
-) -> Result<(), StoreError> {
-    const KEY: &str = "INSERT INTO match_key (key, lead_id) VALUES";
-    // In the order of the tree, neighbours share pages.
+async fn insert_keys(connection: &mut Connection<'_>, keys: &[NewKey]) -> Result<(), StoreError> {
+    const KEY: &str = "INSERT INTO match_key (key, nth, lead_id) VALUES";
+    // In the order of the tree: neighbours share pages, and nodes that wait for each other's keys
+    // wait in one direction.
     let mut keys = keys.to_vec();
     keys.sort_unstable();
-    dialect::insert(
+    let inserted = insert(
         connection,
         KEY,
         "ON CONFLICT DO NOTHING",
         &keys,
-        |values, (key, lead)| {
-            values.push(key.0)?;
-            values.push(lead.0)
+        |values, new| {
+            values.push(new.key.0)?;
+            values.push(new.nth as i64)?;
+            values.push(new.lead.0)
         },
     )
     .await?;
+    if inserted < keys.len() as u64 {
+        return Err(StoreError::Conflict);
+    }
     Ok(())
 }
 
 async fn insert_touches(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     touches: &[Touch],
-    first_id: i64,
+    ids: &mut Ids,
 ) -> Result<(), StoreError> {
     const TOUCH: &str =
         "INSERT INTO touch (id, lead_id, event_id, source, at, campaign, attribution) VALUES";
-    let rows: Vec<_> = (first_id..).zip(touches).collect();
-    dialect::insert(connection, TOUCH, "", &rows, |values, (id, touch)| {
+    let rows = ids.number(touches);
+    insert(connection, TOUCH, "", &rows, |values, (id, touch)| {
         values.push(*id)?;
         values.push(touch.lead.0)?;
         values.push(touch.event.0)?;
@@ -277,11 +279,11 @@ async fn insert_touches(
 }
 
 async fn insert_submissions(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     submissions: &[StoredSubmission],
 ) -> Result<(), StoreError> {
     const SUBMISSION: &str = "INSERT INTO submission (event_id, ordinal, source, received_at, at, vendor_id, lead_id, delivery_id, outcome, reason, config_hash, fields) VALUES";
-    dialect::insert(connection, SUBMISSION, "", submissions, |values, row| {
+    insert(connection, SUBMISSION, "", submissions, |values, row| {
         values.push(row.event.0)?;
         values.push(i64::from(row.ordinal))?;
         values.push(&*row.source)?;

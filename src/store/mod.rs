@@ -1,19 +1,24 @@
 //! The one door to the database.
 //!
-//! Two SQLite files in WAL mode: the inbox, which only ingest appends to, and everything else. So
+//! SQLite: two files in WAL mode, the inbox, which only ingest appends to, and everything else. So
 //! an acknowledgement never waits for another loop's transaction, and no transaction spans both:
-//! the inbox is immutable, and what became of its events stands with the leads.
+//! the inbox is immutable, and what became of its events stands with the leads. One daemon runs on
+//! them. PostgreSQL: one database, and any number of nodes, which share the work by locks on rows
+//! and by leases (`nodes`). The queries are the same; all that differs is in `dialect`.
 //!
-//! Promises: an event that was appended survives a loss of power (`synchronous=FULL`). Any other
-//! commit survives the end of the process at once, and a loss of power once `Store::sync` has
-//! returned; what is lost then is decided again from the inbox. A transaction that was not
+//! Promises: an event that was appended survives a loss of power. Any other commit survives the end
+//! of the process at once, and a loss of power if it was made by `Store::commit_durably` or before
+//! one that was; what is lost otherwise is decided again from the inbox. A transaction that was not
 //! committed left no trace. Never sees HTTP, vendors or rules.
 
 mod audit;
 mod dead_letters;
 mod dialect;
 mod inbox;
+mod inbox_writer;
 mod leads;
+mod leases;
+mod nodes;
 mod outbox;
 #[cfg(test)]
 mod plans;
@@ -27,17 +32,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{Sqlite, Transaction};
-use tokio::sync::{Mutex, Notify};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
-use crate::edge::random::{self, IdGenerator};
-use crate::model::{EventId, LeadId, Millis};
+use crate::config::StoreConfig;
+use crate::edge::random::{self, IdGenerator, Ids};
+use crate::model::{LeadId, Millis};
+use dialect::{Connection, Database, Open, PostgresDatabase, SqliteDatabase, query};
 
 pub use audit::AuditLine;
 pub use dead_letters::OpenDeadLetter;
-pub use inbox::{InboxRow, InboxWriter};
-pub use leads::{Changes, KnownLead, LastSubmission, StoredSubmission, Touch};
+pub use inbox::EventClaim;
+pub use inbox_writer::{InboxRow, InboxWriter};
+pub use leads::{Changes, KnownLead, LastSubmission, NewKey, StoredSubmission, Touch};
+pub use leases::Lease;
+pub use nodes::Node;
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
 pub use progress::Progress;
 pub use timeline::{TimelineEntry, TimelineLine};
@@ -45,8 +54,10 @@ pub use timeline::{TimelineEntry, TimelineLine};
 /// Why the store did not do what it was asked. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Not a `sqlite:` URL.
-    #[error("`{0}` is not a store that this version knows; write sqlite:<file>")]
+    /// Not an address of a store. Says why, without the address: it may hold a password.
+    #[error(
+        "the store's address cannot be read: {0}; write sqlite:<file> or postgres://<user>@<host>/<database>"
+    )]
     Url(String),
     /// Another process runs on this store.
     #[error("another leadstream runs on {0}")]
@@ -65,6 +76,15 @@ pub enum StoreError {
     /// The database refused.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// Another node has changed the same at the same instant: the same again may go through.
+    #[error("another node was quicker")]
+    Conflict,
+    /// This node's lease is over, and what it was doing is another's.
+    #[error("this node was silent for too long: another has taken over what it was doing")]
+    Fenced,
+    /// There are as many nodes as can make ids.
+    #[error("{} nodes run on this store already", random::MOST_NODES)]
+    TooManyNodes,
     /// The tables could not be brought up to date.
     #[error("the tables could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -106,13 +126,14 @@ pub enum Access {
 /// The database, shared by all loops.
 #[derive(Debug)]
 pub struct Store {
-    path: PathBuf,
-    writer: SqlitePool,
-    readers: SqlitePool,
-    inbox_keeper: Mutex<SqliteConnection>,
+    database: Database,
     ids: IdGenerator,
     tag: String,
     key_secret: [u8; 16],
+    /// As whom this process claims; none for a command.
+    node: Mutex<Option<Node>>,
+    /// How long a node may be silent.
+    lease: Duration,
     /// When the inbox last took many events at once, in milliseconds.
     crowded_at: AtomicI64,
     /// There may be new events, or events to replay.
@@ -123,37 +144,33 @@ pub struct Store {
     _lock: Option<File>,
 }
 
-/// A write transaction. Dropped without `commit`, it leaves no trace.
+/// A write transaction. Dropped without a commit, it leaves no trace.
 #[derive(Debug)]
-pub struct Write(Transaction<'static, Sqlite>);
+pub struct Write(Open);
+
+const HIGHEST: &str = "SELECT COALESCE(MAX(id), 0) FROM (SELECT MAX(id) AS id FROM event \
+     UNION ALL SELECT MAX(id) FROM lead UNION ALL SELECT MAX(id) FROM delivery \
+     UNION ALL SELECT MAX(id) FROM timeline UNION ALL SELECT MAX(id) FROM touch \
+     UNION ALL SELECT MAX(id) FROM dead_letter UNION ALL \
+     SELECT CAST(value AS BIGINT) FROM store_info WHERE name = 'floor') AS highest";
 
 impl Store {
-    /// Opens the store at `url`.
-    pub async fn open(url: &str, access: Access) -> Result<Arc<Self>, StoreError> {
-        let path = dialect::file_of(url)?;
-        let lock = match access {
-            Access::Daemon => Some(lock(&path)?),
-            Access::Command if path.exists() => None,
-            Access::Command => return Err(StoreError::Missing(path)),
+    /// Opens the store of a configuration.
+    pub async fn open(config: &StoreConfig, access: Access) -> Result<Arc<Self>, StoreError> {
+        let (database, lock) = if Database::is_postgres(&config.url) {
+            let database = PostgresDatabase::open(&config.url).await?;
+            (Database::Postgres(Box::new(database)), None)
+        } else {
+            let path = dialect::file_of(&config.url)?;
+            let lock = match access {
+                Access::Daemon => Some(lock(&path)?),
+                Access::Command if path.exists() => None,
+                Access::Command => return Err(StoreError::Missing(path)),
+            };
+            (Database::Sqlite(SqliteDatabase::open(&path).await?), lock)
         };
-        // Opening the inbox first makes its table, which the others attach.
-        let inbox_keeper =
-            dialect::keeper(InboxWriter::open(&path).await?.into_connection()).await?;
-        let writer = dialect::connect_writer(&path).await?;
-        sqlx::migrate!("src/store/migrations/sqlite/main")
-            .run_direct(None, &mut *writer.acquire().await?, false)
-            .await?;
-        let readers = dialect::connect_readers(&path).await?;
-
-        let highest: i64 = sqlx::query_scalar(
-            "SELECT MAX(COALESCE((SELECT MAX(id) FROM lead), 0), COALESCE((SELECT MAX(id) FROM delivery), 0), \
-             COALESCE((SELECT MAX(id) FROM timeline), 0), COALESCE((SELECT MAX(id) FROM touch), 0), \
-             COALESCE((SELECT MAX(id) FROM dead_letter), 0))",
-        )
-        .fetch_one(&writer)
-        .await?;
-        let tag = fact(&writer, "tag", || hex(&random::bytes::<4>())).await?;
-        let secret = fact(&writer, "key_secret", || hex(&random::bytes::<16>())).await?;
+        let tag = fact(&database, "tag", || hex(&random::bytes::<4>())).await?;
+        let secret = fact(&database, "key_secret", || hex(&random::bytes::<16>())).await?;
         let key_secret = u128::from_str_radix(&secret, 16)
             .map_err(|error| StoreError::Damaged {
                 table: "store_info",
@@ -161,29 +178,38 @@ impl Store {
                 reason: error.to_string(),
             })?
             .to_be_bytes();
-        Ok(Arc::new(Self {
-            path,
-            writer,
-            readers,
-            inbox_keeper: Mutex::new(inbox_keeper),
-            ids: IdGenerator::above(highest),
+        let store = Self {
+            database,
+            ids: IdGenerator::above(0),
             tag,
             key_secret,
+            node: Mutex::new(None),
+            lease: Duration::from_secs(config.lease_seconds),
             crowded_at: AtomicI64::new(0),
             inbox_changed: Notify::new(),
             outbox_changed: Notify::new(),
             _lock: lock,
-        }))
+        };
+        if access == Access::Daemon {
+            store.join().await?;
+        }
+        Ok(Arc::new(store))
     }
 
-    /// The inbox's one writer.
+    /// The inbox's one writer in this process.
     pub async fn inbox_writer(&self) -> Result<InboxWriter, StoreError> {
-        InboxWriter::open(&self.path).await
+        InboxWriter::open(&self.database).await
     }
 
-    /// Starts a write transaction, as soon as no other is open.
+    /// Starts a write transaction; on SQLite as soon as no other is open.
     pub async fn write(&self) -> Result<Write, StoreError> {
-        Ok(Write(self.writer.begin_with(dialect::BEGIN_WRITE).await?))
+        Ok(Write(self.database.write().await?))
+    }
+
+    /// Makes it so, and survives a loss of power, as does all that was committed before. To be used
+    /// before anything is sent: a lead whose external id was lost would be made a second time.
+    pub async fn commit_durably(&self, write: Write) -> Result<(), StoreError> {
+        self.database.commit_durably(write.0).await
     }
 
     /// Notes that the inbox has just taken `events` at once.
@@ -204,20 +230,14 @@ impl Store {
         }
     }
 
-    /// Makes all that was committed survive a loss of power. To be called before anything is sent:
-    /// a lead whose external id was lost would be made a second time.
-    pub async fn sync(&self) -> Result<(), StoreError> {
-        dialect::sync(&self.path)
-            .await
-            .map_err(|source| StoreError::File {
-                path: self.path.clone(),
-                source,
-            })
+    /// The next `count` ids of this node.
+    pub fn take_ids(&self, now: Millis, count: usize) -> Ids {
+        self.ids.take(now, count)
     }
 
-    /// The first of `count` fresh ids in a row, for anything but events.
-    pub fn take_ids(&self, now: Millis, count: usize) -> i64 {
-        self.ids.take(now, count)
+    /// From now on gives ids above `id`, which another node may have made by a clock of its own.
+    pub fn raise_ids(&self, id: i64) {
+        self.ids.raise(id);
     }
 
     /// The secret that match keys are hashed with.
@@ -234,48 +254,46 @@ impl Store {
     /// Whether the store takes writes.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         let mut write = self.write().await?;
-        set_fact(write.connection(), "probe", "").await?;
+        set_fact(&mut write.connection(), "probe", "").await?;
         write.commit().await
     }
 
-    /// The event up to which all are processed.
-    pub async fn floor(&self) -> Result<EventId, StoreError> {
-        let floor: Option<String> =
-            sqlx::query_scalar("SELECT value FROM store_info WHERE name = 'floor'")
-                .fetch_optional(&self.readers)
-                .await?;
-        Ok(EventId(
-            floor.and_then(|text| text.parse().ok()).unwrap_or(0),
-        ))
-    }
-
-    /// Copies the inbox's log into its file. To be called about once a second while events come in.
-    pub async fn checkpoint_inbox(&self) -> Result<(), StoreError> {
-        Ok(dialect::checkpoint_inbox(&mut *self.inbox_keeper.lock().await).await?)
+    /// Keeps SQLite's files in good order. To be called about once a second.
+    pub async fn keep_house(&self) -> Result<(), StoreError> {
+        match &self.database {
+            Database::Sqlite(database) => database.checkpoint_inbox().await,
+            // It keeps itself.
+            Database::Postgres(_) => Ok(()),
+        }
     }
 
     /// Closes all connections; what is open elsewhere is finished first.
     pub async fn close(&self) {
-        // The last word on the inbox; without it the next start reads a longer log, and no more.
-        let _ = self.checkpoint_inbox().await;
-        self.readers.close().await;
-        self.writer.close().await;
+        // Without this word the others wait for the end of the lease.
+        let _ = self.leave().await;
+        self.database.close().await;
     }
 }
 
 impl Write {
-    /// Makes it so: see `Store::sync` for when it survives a loss of power.
+    /// Makes it so: see `Store::commit_durably` for when it survives a loss of power.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.0.commit().await?)
     }
 
-    /// Remembers that all events up to `event` are processed.
-    pub async fn raise_floor(&mut self, event: EventId) -> Result<(), StoreError> {
-        set_fact(self.connection(), "floor", &event.0.to_string()).await
+    fn connection(&mut self) -> Connection<'_> {
+        self.0.connection()
     }
+}
 
-    fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.0
+impl StoreError {
+    /// Whether others were quicker, and the same again may go through.
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::Conflict => true,
+            Self::Database(error) => dialect::is_conflict(error),
+            _ => false,
+        }
     }
 }
 
@@ -290,37 +308,36 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A fact of this store; made on the first start.
 async fn fact(
-    pool: &SqlitePool,
+    database: &Database,
     name: &str,
     make: impl Fn() -> String,
 ) -> Result<String, StoreError> {
-    sqlx::query(
-        "INSERT INTO store_info (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-    )
-    .bind(name)
-    .bind(make())
-    .execute(pool)
-    .await?;
-    Ok(
-        sqlx::query_scalar("SELECT value FROM store_info WHERE name = $1")
-            .bind(name)
-            .fetch_one(pool)
-            .await?,
-    )
+    let mut write = database.write().await?;
+    query("INSERT INTO store_info (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+        .bind(name)
+        .bind(make())
+        .run(&mut write.connection())
+        .await?;
+    let (value,): (String,) = query("SELECT value FROM store_info WHERE name = $1")
+        .bind(name)
+        .one(&mut write.connection())
+        .await?;
+    write.commit().await?;
+    Ok(value)
 }
 
 async fn set_fact(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     name: &str,
     value: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "INSERT INTO store_info (name, value) VALUES ($1, $2) \
          ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     )
     .bind(name)
     .bind(value)
-    .execute(connection)
+    .run(connection)
     .await?;
     Ok(())
 }
@@ -360,12 +377,10 @@ mod tests {
     #[tokio::test]
     async fn an_external_id_is_as_long_as_doctor_asks_the_org_for() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(
-            &format!("sqlite:{}/test.db", folder.path().display()),
-            Access::Daemon,
-        )
-        .await
-        .unwrap();
+        let url = format!("sqlite:{}/test.db", folder.path().display());
+        let store = Store::open(&StoreConfig::at(&url), Access::Daemon)
+            .await
+            .unwrap();
         for id in [1, i64::MAX] {
             let external_id = store.external_id(LeadId(id));
             assert_eq!(external_id.len(), EXTERNAL_ID_CHARS, "{external_id}");

@@ -1,10 +1,12 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnection;
+use tracing::warn;
 
+use super::dialect::{self, Connection, query};
 use super::timeline::{self, TimelineEntry};
-use super::{Store, StoreError, Write, dead_letters, dialect};
+use super::{Node, Store, StoreError, Write, dead_letters, leads};
+use crate::edge::random::Ids;
 use crate::model::{
     DeadLetter, Delivery, DeliveryId, Destination, End, EventId, LeadId, Millis, SourceName,
 };
@@ -90,7 +92,7 @@ const INSERT: &str = "INSERT INTO delivery (id, lead_id, destination, fields, st
      next_at, submitted_at, created_at) VALUES";
 
 pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     deliveries: &[Delivery],
 ) -> Result<(), StoreError> {
     dialect::insert(connection, INSERT, "", deliveries, |values, delivery| {
@@ -115,49 +117,60 @@ pub(super) async fn insert(
 impl Store {
     /// Deliveries that are not at their end, and when the oldest of them was decided.
     pub async fn outbox_size(&self) -> Result<(u64, Option<Millis>), StoreError> {
-        let (count, oldest): (i64, Option<i64>) = sqlx::query_as(
+        let mut reader = self.database.read().await?;
+        let (count, oldest): (i64, Option<i64>) = query(
             "SELECT COUNT(*), MIN(created_at) FROM delivery WHERE state IN ('pending', 'sending')",
         )
-        .fetch_one(&self.readers)
+        .one(&mut reader.connection())
         .await?;
         Ok((count as u64, oldest.map(Millis)))
     }
 }
 
-/// The oldest open delivery of each lead, if it is due: what is younger waits its turn.
-pub(super) const CLAIMABLE: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pending' AND d.next_at <= $1 \
+/// Leads whose oldest open delivery is due: what is younger waits its turn. Longest waiting first.
+pub(super) const LONGEST_WAITING: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pending' AND d.next_at <= $1 \
      AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.lead_id = d.lead_id AND o.id < d.id \
-     AND o.state IN ('pending', 'sending')) ORDER BY d.next_at, d.id LIMIT $2";
+     AND o.state IN ('pending', 'sending')) ORDER BY d.next_at, d.id LIMIT $2 {skip locked}";
+
+/// The same, newest first.
+pub(super) const NEWEST: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pending' AND d.next_at <= $1 \
+     AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.lead_id = d.lead_id AND o.id < d.id \
+     AND o.state IN ('pending', 'sending')) ORDER BY d.next_at DESC, d.id DESC LIMIT $2 {skip locked}";
+
+/// Which part of a call goes to the newest leads while there is a backlog.
+const NEWEST_SHARE: usize = 4;
 
 /// Says the state twice: the index of open deliveries is only used for its own condition.
-pub(super) const CLAIMED: &str = concat!(
-    "SELECT d.id, d.lead_id, d.fields, d.attempts, d.unsure, d.submitted_at, d.created_at, l.salesforce_id \
-     FROM delivery d JOIN lead l ON l.id = d.lead_id \
-     WHERE d.state IN ('pending', 'sending') AND d.state = 'pending' AND d.lead_id IN ",
-    dialect::listed!("$1"),
-    " ORDER BY d.id"
-);
+pub(super) const CLAIMED: &str = "SELECT d.id, d.lead_id, d.fields, d.attempts, d.unsure, d.submitted_at, d.created_at, \
+     l.salesforce_id FROM delivery d JOIN lead l ON l.id = d.lead_id \
+     WHERE d.state IN ('pending', 'sending') AND d.state = 'pending' AND d.lead_id {in $1} ORDER BY d.id";
 
 type ClaimedRow = (i64, i64, String, i64, bool, i64, i64, Option<String>);
 
 /// From here on, until it is settled, we cannot know whether the destination has carried it out.
-pub(super) const CLAIM: &str = concat!(
-    "UPDATE delivery SET state = 'sending', unsure = TRUE, attempts = attempts + 1 WHERE id IN ",
-    dialect::listed!("$1")
-);
+pub(super) const CLAIM: &str = "UPDATE delivery SET state = 'sending', unsure = TRUE, attempts = attempts + 1, \
+     claimed_by = $2 WHERE id {in $1}";
 
-pub(super) const RELEASE: &str = "UPDATE delivery SET state = 'pending', unsure = TRUE, \
-     attempts = attempts - 1 WHERE state IN ('pending', 'sending') AND state = 'sending'";
+/// What is still ours to settle: a node that was silent for too long finds nothing.
+pub(super) const OWN: &str = "SELECT id FROM delivery WHERE id {in $1} AND state = 'sending' AND claimed_by = $2 \
+     ORDER BY id {lock}";
 
 pub(super) const BACKLOG: &str =
     "SELECT next_at FROM delivery WHERE state = 'pending' ORDER BY next_at LIMIT $1";
 
+/// What waits longer than anything is ever told to: the clock was set back.
+pub(super) const BRING_FORWARD: &str =
+    "UPDATE delivery SET next_at = $1 WHERE state = 'pending' AND next_at > $2";
+
+/// Longer than any waiting time.
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 60);
+
 impl Write {
     /// How much waits to be sent, counted up to `limit`.
     pub async fn backlog(&mut self, now: Millis, limit: usize) -> Result<Backlog, StoreError> {
-        let times: Vec<i64> = sqlx::query_scalar(BACKLOG)
+        let times: Vec<i64> = query(BACKLOG)
             .bind(limit as i64)
-            .fetch_all(self.connection())
+            .column(&mut self.connection())
             .await?;
         let due = times.partition_point(|time| *time <= now.0);
         Ok(Backlog {
@@ -168,44 +181,52 @@ impl Write {
         })
     }
 
-    /// Gives back what a process that has ended was sending. Its answers may have been lost; its
-    /// end says nothing of what was sent, so it counts as no try.
-    pub async fn release_claims(&mut self) -> Result<u64, StoreError> {
-        Ok(sqlx::query(RELEASE)
-            .execute(self.connection())
-            .await?
-            .rows_affected())
+    /// Makes due what would wait for a time that is out of reach, because the clock was set back
+    /// since. Returns how many.
+    pub async fn bring_forward(&mut self, now: Millis) -> Result<u64, StoreError> {
+        Ok(query(BRING_FORWARD)
+            .bind(now.0)
+            .bind(now.after(LONGEST_WAIT).0)
+            .run(&mut self.connection())
+            .await?)
     }
 
-    /// Takes what is due of at most `limit` leads, longest waiting first. All open deliveries of a
-    /// lead go together, so that none overtakes another.
-    pub async fn claim(&mut self, now: Millis, limit: usize) -> Result<Vec<Claim>, StoreError> {
-        let leads: Vec<i64> = sqlx::query_scalar(CLAIMABLE)
-            .bind(now.0)
-            .bind(limit as i64)
-            .fetch_all(self.connection())
-            .await?;
+    /// Takes, as `node`, what is due of at most `limit` leads. All open deliveries of a lead go
+    /// together, so that none overtakes another. `ids(n)` gives `n` fresh ids.
+    ///
+    /// Longest waiting first; but of a backlog that does not fit, a quarter of the call goes to the
+    /// newest. So after an outage of hours a lead of this minute is there with the next call, and
+    /// what is behind still drains at three quarters of the speed, in order.
+    pub async fn claim(
+        &mut self,
+        node: Node,
+        now: Millis,
+        limit: usize,
+        ids: &(dyn Fn(usize) -> Ids + Sync),
+    ) -> Result<Vec<Claim>, StoreError> {
+        let connection = &mut self.connection();
+        let leads = due_leads(connection, now, limit).await?;
         if leads.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<ClaimedRow> = sqlx::query_as(CLAIMED)
-            .bind(dialect::id_list(leads.iter().copied()))
-            .fetch_all(self.connection())
+        let rows: Vec<ClaimedRow> = query(CLAIMED)
+            .bind(dialect::Value::Ids(leads.clone()))
+            .all(connection)
             .await?;
-        sqlx::query(CLAIM)
-            .bind(dialect::id_list(rows.iter().map(|row| row.0)))
-            .execute(self.connection())
+        query(CLAIM)
+            .bind(dialect::Value::ids(rows.iter().map(|row| row.0)))
+            .bind(node.mark())
+            .run(connection)
             .await?;
 
         let mut place: HashMap<i64, usize> = HashMap::new();
         let mut claims: Vec<Claim> = Vec::with_capacity(leads.len());
+        let mut damaged = Vec::new();
         for (id, lead, fields, attempts, unsure, submitted_at, created_at, salesforce_id) in rows {
-            let fields: BTreeMap<String, Value> =
-                serde_json::from_str(&fields).map_err(|error| StoreError::Damaged {
-                    table: "delivery",
-                    id,
-                    reason: error.to_string(),
-                })?;
+            let Ok(fields) = serde_json::from_str::<BTreeMap<String, Value>>(&fields) else {
+                damaged.push((id, LeadId(lead)));
+                continue;
+            };
             let delivery = Delivery {
                 id: DeliveryId(id),
                 lead: LeadId(lead),
@@ -226,25 +247,33 @@ impl Write {
             });
             claims[index].deliveries.push(delivery);
         }
+        bury_damaged(connection, &damaged, ids, now).await?;
         Ok(claims)
     }
 
-    /// Records what became of claims. `ids(n)` gives the first of `n` fresh ids in a row. Returns
-    /// the submissions that came to their end.
+    /// Records what became of claims that `node` made. `ids(n)` gives `n` fresh ids. Returns the
+    /// submissions that came to their end. What has been taken from `node` meanwhile is left to
+    /// whoever has it now.
     pub async fn settle(
         &mut self,
+        node: Node,
         settlements: &[Settlement],
-        ids: &(dyn Fn(usize) -> i64 + Sync),
+        ids: &(dyn Fn(usize) -> Ids + Sync),
         now: Millis,
     ) -> Result<Ended, StoreError> {
         let mut ended = Vec::new();
+        let own = self.own(node, settlements).await?;
+        let settlements: Vec<&Settlement> = settlements
+            .iter()
+            .filter(|settlement| settlement.deliveries.iter().all(|id| own.contains(&id.0)))
+            .collect();
         let mut timeline = Vec::with_capacity(settlements.len());
         let mut synced = Vec::new();
         let mut unchanged = Vec::new();
         let mut records = Vec::new();
         let mut retries = Vec::new();
         let mut dead = Vec::new();
-        for settlement in settlements {
+        for settlement in &settlements {
             let deliveries = settlement.deliveries.iter().map(|id| id.0);
             let (kind, detail) = match &settlement.outcome {
                 Outcome::Synced {
@@ -279,7 +308,7 @@ impl Write {
                     message,
                     hint,
                 } => {
-                    dead.extend(deliveries.map(|id| (id, settlement)));
+                    dead.extend(deliveries.map(|id| (id, *settlement)));
                     (
                         "dead_letter",
                         json!({ "code": code, "message": message, "hint": hint }),
@@ -294,8 +323,8 @@ impl Write {
                 detail: detail.to_string(),
             });
         }
-        let connection = self.connection();
-        timeline::insert(connection, &timeline, ids(timeline.len())).await?;
+        let connection = &mut self.connection();
+        timeline::insert(connection, &timeline, &mut ids(timeline.len())).await?;
         end_deliveries(
             connection,
             "done",
@@ -310,45 +339,115 @@ impl Write {
         bury(connection, &dead, ids, now, &mut ended).await?;
         Ok(ended)
     }
+
+    async fn own(
+        &mut self,
+        node: Node,
+        settlements: &[Settlement],
+    ) -> Result<HashSet<i64>, StoreError> {
+        let ids = settlements.iter().flat_map(|settled| &settled.deliveries);
+        let ids: Vec<i64> = ids.map(|id| id.0).collect();
+        let count = ids.len();
+        let own: Vec<i64> = query(OWN)
+            .bind(dialect::Value::Ids(ids))
+            .bind(node.mark())
+            .column(&mut self.connection())
+            .await?;
+        if own.len() < count {
+            warn!(
+                deliveries = count - own.len(),
+                "this node was silent for too long: others have taken over what it was sending"
+            );
+        }
+        Ok(own.into_iter().collect())
+    }
+}
+
+/// The leads whose turn it is, at most `limit`.
+async fn due_leads(
+    connection: &mut Connection<'_>,
+    now: Millis,
+    limit: usize,
+) -> Result<Vec<i64>, StoreError> {
+    let mut leads: Vec<i64> = query(LONGEST_WAITING)
+        .bind(now.0)
+        .bind(limit as i64)
+        .column(connection)
+        .await?;
+    let share = limit / NEWEST_SHARE;
+    if leads.len() == limit && share > 0 {
+        let mut newest: Vec<i64> = query(NEWEST)
+            .bind(now.0)
+            .bind(share as i64)
+            .column(connection)
+            .await?;
+        newest.retain(|lead| !leads.contains(lead));
+        leads.truncate(limit - newest.len());
+        leads.append(&mut newest);
+    }
+    Ok(leads)
+}
+
+/// What cannot be read back stops alone, and for a person to see.
+async fn bury_damaged(
+    connection: &mut Connection<'_>,
+    damaged: &[(i64, LeadId)],
+    ids: &(dyn Fn(usize) -> Ids + Sync),
+    now: Millis,
+) -> Result<(), StoreError> {
+    let settlements: Vec<(i64, Settlement)> = damaged
+        .iter()
+        .map(|(id, lead)| {
+            let outcome = Outcome::Dead {
+                code: "delivery.damaged".to_owned(),
+                message: "its fields cannot be read back from the store".to_owned(),
+                hint: "replay the event; check the disk if there are more of these".to_owned(),
+            };
+            let settlement = Settlement {
+                lead: *lead,
+                deliveries: vec![DeliveryId(*id)],
+                outcome,
+            };
+            (*id, settlement)
+        })
+        .collect();
+    let dead: Vec<(i64, &Settlement)> = settlements
+        .iter()
+        .map(|(id, settlement)| (*id, settlement))
+        .collect();
+    bury(connection, &dead, ids, now, &mut Vec::new()).await
 }
 
 async fn end_deliveries(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     state: &str,
     ids: impl Iterator<Item = i64>,
     now: Millis,
 ) -> Result<(), StoreError> {
-    const END: &str = concat!(
-        "UPDATE delivery SET state = $1, ended_at = $2 WHERE id IN ",
-        dialect::listed!("$3")
-    );
-    sqlx::query(END)
+    query("UPDATE delivery SET state = $1, ended_at = $2, claimed_by = NULL WHERE id {in $3}")
         .bind(state)
         .bind(now.0)
-        .bind(dialect::id_list(ids))
-        .execute(connection)
+        .bind(dialect::Value::ids(ids))
+        .run(connection)
         .await?;
     Ok(())
 }
 
 async fn end_submissions(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     end: End,
     deliveries: &[i64],
     ended: &mut Ended,
 ) -> Result<(), StoreError> {
-    const END: &str = concat!(
-        "UPDATE submission SET outcome = $1 WHERE delivery_id IN ",
-        dialect::listed!("$2"),
-        " AND (outcome IS NULL OR outcome = 'dead_letter') RETURNING source"
-    );
+    const END: &str = "UPDATE submission SET outcome = $1 WHERE delivery_id {in $2} \
+         AND (outcome IS NULL OR outcome = 'dead_letter') RETURNING source";
     if deliveries.is_empty() {
         return Ok(());
     }
-    let sources: Vec<String> = sqlx::query_scalar(END)
+    let sources: Vec<String> = query(END)
         .bind(end.name())
-        .bind(dialect::id_list(deliveries.iter().copied()))
-        .fetch_all(connection)
+        .bind(dialect::Value::ids(deliveries.iter().copied()))
+        .column(connection)
         .await?;
     ended.extend(sources.iter().map(|source| (SourceName::new(source), end)));
     Ok(())
@@ -357,84 +456,75 @@ async fn end_submissions(
 /// Sets the leads' Salesforce ids. A lead that has just got its first one was sent whole: what of
 /// it had died before is thereby in Salesforce as well.
 async fn remember_records(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     records: &[(i64, &String)],
     now: Millis,
     ended: &mut Ended,
 ) -> Result<(), StoreError> {
-    const REMEMBER: &str = "UPDATE lead SET salesforce_id = record.salesforce_id FROM \
-         (SELECT json_extract(value, '$[0]') AS lead_id, json_extract(value, '$[1]') AS salesforce_id \
-          FROM json_each($1)) AS record WHERE lead.id = record.lead_id \
-          AND (lead.salesforce_id IS NULL OR lead.salesforce_id <> record.salesforce_id) RETURNING lead.id";
-    const OVERTAKE: &str = concat!(
-        "UPDATE delivery SET state = 'superseded' WHERE state = 'dead' AND lead_id IN ",
-        dialect::listed!("$1"),
-        " RETURNING id"
-    );
-    const RESOLVE: &str = concat!(
-        "UPDATE dead_letter SET resolved_at = $1 WHERE resolved_at IS NULL AND delivery_id IN ",
-        dialect::listed!("$2")
-    );
+    const REMEMBER: &str = "UPDATE lead SET salesforce_id = record.salesforce_id \
+         FROM {rows $1: lead_id bigint, salesforce_id text} AS record WHERE lead.id = record.lead_id \
+         AND (lead.salesforce_id IS NULL OR lead.salesforce_id <> record.salesforce_id) RETURNING lead.id";
+    const OVERTAKE: &str = "UPDATE delivery SET state = 'superseded' WHERE state = 'dead' AND lead_id {in $1} RETURNING id";
+    const RESOLVE: &str =
+        "UPDATE dead_letter SET resolved_at = $1 WHERE resolved_at IS NULL AND delivery_id {in $2}";
     if records.is_empty() {
         return Ok(());
     }
-    let first: Vec<i64> = sqlx::query_scalar(REMEMBER)
-        .bind(json!(records).to_string())
-        .fetch_all(&mut *connection)
+    let ids: Vec<i64> = records.iter().map(|(lead, _)| *lead).collect();
+    leads::lock(connection, &ids).await?;
+    let records: Vec<Value> = records.iter().map(|record| json!(record)).collect();
+    let first: Vec<i64> = query(REMEMBER)
+        .bind(dialect::Value::rows(&records))
+        .column(connection)
         .await?;
     if first.is_empty() {
         return Ok(());
     }
-    let overtaken: Vec<i64> = sqlx::query_scalar(OVERTAKE)
-        .bind(dialect::id_list(first))
-        .fetch_all(&mut *connection)
+    let overtaken: Vec<i64> = query(OVERTAKE)
+        .bind(dialect::Value::Ids(first))
+        .column(connection)
         .await?;
     if !overtaken.is_empty() {
-        let list = dialect::id_list(overtaken.iter().copied());
-        sqlx::query(RESOLVE)
+        query(RESOLVE)
             .bind(now.0)
-            .bind(list)
-            .execute(&mut *connection)
+            .bind(dialect::Value::ids(overtaken.iter().copied()))
+            .run(connection)
             .await?;
         end_submissions(connection, End::Synced, &overtaken, ended).await?;
     }
     Ok(())
 }
 
-async fn retry(connection: &mut SqliteConnection, retries: Vec<Value>) -> Result<(), StoreError> {
+async fn retry(connection: &mut Connection<'_>, retries: Vec<Value>) -> Result<(), StoreError> {
     const RETRY: &str = "UPDATE delivery SET state = 'pending', next_at = again.at, unsure = again.unsure, \
-         attempts = attempts - again.uncounted FROM \
-         (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at, \
-          json_extract(value, '$[2]') AS unsure, json_extract(value, '$[3]') AS uncounted \
-          FROM json_each($1)) AS again WHERE delivery.id = again.id";
+         attempts = attempts - again.uncounted, claimed_by = NULL \
+         FROM {rows $1: id bigint, at bigint, unsure boolean, uncounted bigint} AS again \
+         WHERE delivery.id = again.id";
     if !retries.is_empty() {
-        sqlx::query(RETRY)
-            .bind(Value::from(retries).to_string())
-            .execute(connection)
+        query(RETRY)
+            .bind(dialect::Value::rows(&retries))
+            .run(connection)
             .await?;
     }
     Ok(())
 }
 
 async fn bury(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     dead: &[(i64, &Settlement)],
-    ids: &(dyn Fn(usize) -> i64 + Sync),
+    ids: &(dyn Fn(usize) -> Ids + Sync),
     now: Millis,
     ended: &mut Ended,
 ) -> Result<(), StoreError> {
-    const STOP: &str = concat!(
-        "UPDATE submission SET outcome = 'dead_letter' WHERE outcome IS NULL AND delivery_id IN ",
-        dialect::listed!("$1"),
-        " RETURNING event_id, ordinal, source, delivery_id"
-    );
+    const STOP: &str = "UPDATE submission SET outcome = 'dead_letter' WHERE outcome IS NULL \
+         AND delivery_id {in $1} RETURNING event_id, ordinal, source, delivery_id";
     if dead.is_empty() {
         return Ok(());
     }
     end_deliveries(connection, "dead", dead.iter().map(|(id, _)| *id), now).await?;
-    let stopped: Vec<(i64, i64, String, i64)> = sqlx::query_as(STOP)
-        .bind(dialect::id_list(dead.iter().map(|(id, _)| *id)))
-        .fetch_all(&mut *connection)
+    let stopped: Vec<(i64, i64, String, i64)> = query(STOP)
+        .bind(dialect::Value::ids(dead.iter().map(|(id, _)| *id)))
+        .all(connection)
         .await?;
     let why: HashMap<i64, &Settlement> = dead.iter().copied().collect();
     let mut letters = Vec::with_capacity(stopped.len());
@@ -465,5 +555,5 @@ async fn bury(
         };
         letters.push((source, ordinal as u32, letter));
     }
-    dead_letters::insert(connection, &letters, ids(letters.len())).await
+    dead_letters::insert(connection, &letters, &mut ids(letters.len())).await
 }

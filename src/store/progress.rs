@@ -1,3 +1,4 @@
+use super::dialect::query;
 use super::{Store, StoreError};
 use crate::model::{End, EventId, SourceName};
 
@@ -40,9 +41,10 @@ impl Store {
     /// How far all events after `after` have come, in the order of their commit: a row for each of
     /// their submissions, one for an event that was not yet processed.
     pub async fn progress(&self, after: EventId) -> Result<Vec<Progress>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(PROGRESS)
+        let mut reader = self.database.read().await?;
+        let rows: Vec<Row> = query(PROGRESS)
             .bind(after.0)
-            .fetch_all(&self.readers)
+            .all(&mut reader.connection())
             .await?;
         Ok(rows
             .into_iter()

@@ -32,6 +32,16 @@ pub(super) enum RecordError {
     From,
 }
 
+impl RecordError {
+    /// Without the text, which is personal data.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "record is not as written",
+            Self::From => "a field is from a submission that is not listed",
+        }
+    }
+}
+
 pub(super) fn encode(record: &Record) -> String {
     let mut from: Vec<(i64, i64)> = Vec::new();
     let fields = record

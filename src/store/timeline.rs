@@ -1,6 +1,6 @@
-use sqlx::sqlite::SqliteConnection;
-
-use super::{Store, StoreError, dialect};
+use super::dialect::{self, Connection, query};
+use super::{Store, StoreError};
+use crate::edge::random::Ids;
 use crate::model::{EventId, LeadId, Millis};
 
 /// One line of a lead's timeline.
@@ -21,11 +21,11 @@ pub struct TimelineEntry {
 const INSERT: &str = "INSERT INTO timeline (id, lead_id, event_id, at, kind, detail) VALUES";
 
 pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection<'_>,
     entries: &[TimelineEntry],
-    first_id: i64,
+    ids: &mut Ids,
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> = (first_id..).zip(entries).collect();
+    let rows = ids.number(entries);
     dialect::insert(connection, INSERT, "", &rows, |values, (id, entry)| {
         values.push(*id)?;
         values.push(entry.lead.0)?;
@@ -44,12 +44,12 @@ pub type TimelineLine = (Millis, Option<EventId>, String, String);
 impl Store {
     /// All that happened to a lead, in order.
     pub async fn timeline(&self, lead: LeadId) -> Result<Vec<TimelineLine>, StoreError> {
-        let rows: Vec<(i64, Option<i64>, String, String)> = sqlx::query_as(
-            "SELECT at, event_id, kind, detail FROM timeline WHERE lead_id = $1 ORDER BY id",
-        )
-        .bind(lead.0)
-        .fetch_all(&self.readers)
-        .await?;
+        let mut reader = self.database.read().await?;
+        let rows: Vec<(i64, Option<i64>, String, String)> =
+            query("SELECT at, event_id, kind, detail FROM timeline WHERE lead_id = $1 ORDER BY id")
+                .bind(lead.0)
+                .all(&mut reader.connection())
+                .await?;
         Ok(rows
             .into_iter()
             .map(|(at, event, kind, detail)| (Millis(at), event.map(EventId), kind, detail))

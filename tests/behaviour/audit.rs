@@ -122,7 +122,7 @@ async fn it_needs_no_secret_and_finds_the_store_beside_the_configuration() {
     test.stop().await;
     std::fs::remove_file(test.directory().join("secret")).unwrap();
     let folder = test.directory().file_name().unwrap().to_owned();
-    let mut command = crate::check::leadstream(test.directory().parent().unwrap());
+    let mut command = crate::tools::leadstream(test.directory().parent().unwrap());
     command
         .arg("--config")
         .arg(std::path::Path::new(&folder).join("leadstream.toml"))

@@ -7,38 +7,14 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use leadstream::diagnostic::CODES;
 
-/// The variables that the cases may count on.
-const VARIABLES: &[(&str, &str)] = &[
-    ("SF_CLIENT_ID", "consumer-key"),
-    ("SF_CLIENT_SECRET", "s3cr3t-of-the-app"),
-    ("TURNSTILE_SECRET", "s3cr3t-of-turnstile"),
-    ("EMPTY", ""),
-    (
-        "SF_PRIVATE_KEY",
-        "-----BEGIN PRIVATE KEY-----\nMIIs3cr3t\n-----END PRIVATE KEY-----\n",
-    ),
-    (
-        "SF_LOCKED_KEY",
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIs3cr3t\n-----END ENCRYPTED PRIVATE KEY-----\n",
-    ),
-];
+use crate::tools::leadstream;
 
 /// What no output may hold: from the variables above, and written into cases.
 const SECRETS: &[&str] = &["s3cr3t", "hunter2", "6LeIx"];
-
-/// The program with only the variables above.
-pub(crate) fn leadstream(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
-    command
-        .current_dir(directory)
-        .env_clear()
-        .envs(VARIABLES.iter().copied());
-    command
-}
 
 fn check(file: &Path) -> Output {
     let directory = file.parent().unwrap();

@@ -16,10 +16,10 @@ use leadstream::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::check::leadstream;
 use crate::daemon::assert_private;
 use crate::harness::{ANNA, Setup, form_with, write_config};
-use crate::sandbox::org::http_client;
+use crate::tools::http_client;
+use crate::tools::leadstream;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use crate::check::leadstream;
-use crate::sandbox::org::http_client;
+use crate::tools::http_client;
+use crate::tools::leadstream;
 
 /// Runs the demo once, with 60 leads; 25 in a row hold every kind.
 fn demo(directory: &Path, more: &[&str]) -> Output {

@@ -18,7 +18,7 @@ use reqwest::StatusCode;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
-use crate::sandbox::org::http_client;
+use crate::tools::http_client;
 
 /// 2026-03-01T10:00:00Z
 const START: Millis = Millis(1_772_359_200_000);
@@ -63,12 +63,18 @@ pub struct TestDaemon {
 
 /// Writes a configuration whose org is at `url`, and the secret that it names.
 pub fn write_config(directory: &Path, url: &str, setup: &Setup<'_>) {
+    let store = directory.join("store");
+    if !store.exists() {
+        std::fs::write(&store, crate::store::url()).unwrap();
+    }
+    let store = std::fs::read_to_string(store).unwrap();
     let config = format!(
         r#"
         [server]
         listen = "127.0.0.1:0"
         [store]
-        url = "sqlite:leads.db"
+        url = "{store}"
+        lease_seconds = 2
         [salesforce]
         login_url = "{url}"
         client_id = "key"
@@ -142,7 +148,7 @@ impl TestDaemon {
         }
     }
 
-    fn config(&self) -> Config {
+    pub fn config(&self) -> Config {
         let loaded = config::load(&self.directory().join("leadstream.toml"), &|_| None);
         loaded
             .config
@@ -331,7 +337,7 @@ impl TestDaemon {
 
     /// Runs a command of the binary beside the daemon.
     pub async fn command(&self, arguments: &[&str]) -> Output {
-        let mut command = crate::check::leadstream(self.directory());
+        let mut command = crate::tools::leadstream(self.directory());
         command.args(arguments);
         tokio::task::spawn_blocking(move || command.output().unwrap())
             .await

@@ -25,4 +25,12 @@ mod daemon;
 mod demo;
 mod harness;
 mod replay;
+
+/// The store that daemons run on: a file of their own.
+mod store {
+    pub fn url() -> String {
+        "sqlite:leads.db".to_owned()
+    }
+}
 mod sync;
+mod tools;

@@ -12,17 +12,33 @@ pub(super) fn check(store: &Table, report: &mut Report) {
     }
     let problem = error_at(node, "config.store_url", "this is no place to store leads");
     report.add(match url.split(':').next() {
-        Some("postgres" | "postgresql") => error_at(
-            node,
-            "config.store_url",
-            "this version stores in SQLite only",
-        )
-        .hint("write `url = \"sqlite:leadstream.db\"`"),
+        Some("postgres" | "postgresql") => match lacking_in_postgres(url) {
+            None => return,
+            Some(lacking) => problem
+                .label(lacking)
+                .hint("write `url = \"postgres://user:${PGPASSWORD}@host/database\"`"),
+        },
         Some("sqlite") if url.contains(":memory:") => problem
             .label("memory is lost with the process")
             .hint("name a file: `url = \"sqlite:leadstream.db\"`"),
-        _ => problem.hint("write `sqlite:` and a file: `url = \"sqlite:leadstream.db\"`"),
+        _ => problem.hint(
+            "write `sqlite:` and a file: `url = \"sqlite:leadstream.db\"`; or `postgres://…` for several nodes",
+        ),
     });
+}
+
+/// What is missing in an address of PostgreSQL; none if nothing is.
+fn lacking_in_postgres(url: &str) -> Option<&'static str> {
+    let Ok(url) = url::Url::parse(url) else {
+        return Some("not a URL");
+    };
+    let socket = url.query_pairs().any(|(name, _)| name == "host");
+    if !socket && url.host_str().is_none_or(str::is_empty) {
+        return Some("names no host");
+    }
+    let named = url.path().trim_matches('/').is_empty()
+        && !url.query_pairs().any(|(name, _)| name == "dbname");
+    named.then_some("names no database")
 }
 
 /// The file that a store's address names; none if it is no such address.
@@ -40,6 +56,25 @@ pub(crate) fn file_of(url: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_postgresql_names_host_and_database() {
+        for (url, lacking) in [
+            ("postgres://leads:secret@db.example.com/leads", None),
+            (
+                "postgresql://db.example.com:5433/leads?sslmode=disable",
+                None,
+            ),
+            ("postgres:///leads?host=/run/postgresql", None),
+            ("postgres://db.example.com", Some("names no database")),
+            ("postgres://db.example.com/", Some("names no database")),
+            ("postgres:///leads", Some("names no host")),
+            ("postgres:leads", Some("names no host")),
+            ("postgres://[::1", Some("not a URL")),
+        ] {
+            assert_eq!(lacking_in_postgres(url), lacking, "{url}");
+        }
+    }
 
     #[test]
     fn the_file_is_found_in_the_address() {

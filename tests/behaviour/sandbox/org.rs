@@ -8,6 +8,8 @@ use leadstream::model::Millis;
 use leadstream::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use serde_json::{Map, Value as Json};
 
+use crate::tools::http_client;
+
 /// 2026-03-01T10:00:00Z
 pub const NOW: Millis = Millis(1_772_359_200_000);
 
@@ -64,20 +66,6 @@ impl Reply {
         assert!(self.status.is_success(), "{} {}", self.status, self.text);
         self.json()["id"].as_str().expect("an id").to_owned()
     }
-}
-
-/// A client without proxies: everything here is on loopback.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests stand outside of the program and its door for outgoing requests"
-)]
-pub fn http_client() -> reqwest::Client {
-    // An error means that another test has installed it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("a client")
 }
 
 impl TestOrg {

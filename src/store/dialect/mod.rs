@@ -1,0 +1,162 @@
+//! All that differs between SQLite and PostgreSQL: opening, transactions, many rows a statement,
+//! lists of ids, locks. Everything else in `store` is written once.
+
+mod postgres;
+mod rows;
+mod sqlite;
+mod statement;
+mod text;
+mod value;
+
+use sqlx::Transaction;
+use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::sqlite::{Sqlite, SqliteConnection};
+
+pub(super) use postgres::{PostgresDatabase, connect as connect_postgres, in_time};
+pub(super) use rows::{insert, padded_rows};
+pub(super) use sqlite::{SqliteDatabase, connect_inbox as connect_sqlite_inbox, file_of};
+pub(super) use statement::query;
+pub(super) use value::Value;
+
+use super::StoreError;
+
+/// Where a statement runs.
+#[derive(Debug)]
+pub(super) enum Connection<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Connection<'_> {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Sqlite(_) => Kind::Sqlite,
+            Self::Postgres(_) => Kind::Postgres,
+        }
+    }
+}
+
+/// A connection that only reads.
+#[derive(Debug)]
+pub(super) enum Reader {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Reader {
+    pub(super) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Sqlite(connection) => Connection::Sqlite(connection),
+            Self::Postgres(connection) => Connection::Postgres(connection),
+        }
+    }
+}
+
+/// A transaction. Dropped without a commit, it leaves no trace.
+#[derive(Debug)]
+pub(super) enum Open {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Open {
+    pub(super) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Sqlite(transaction) => Connection::Sqlite(transaction),
+            Self::Postgres(transaction) => Connection::Postgres(transaction),
+        }
+    }
+
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+/// The database behind a store.
+#[derive(Debug)]
+pub(super) enum Database {
+    Sqlite(SqliteDatabase),
+    Postgres(Box<PostgresDatabase>),
+}
+
+impl Database {
+    /// Whether a store's address is PostgreSQL's.
+    pub(super) fn is_postgres(url: &str) -> bool {
+        url.starts_with("postgres://") || url.starts_with("postgresql://")
+    }
+
+    /// Waits for no writer.
+    pub(super) async fn read(&self) -> Result<Reader, StoreError> {
+        Ok(match self {
+            Self::Sqlite(database) => Reader::Sqlite(database.readers.acquire().await?),
+            Self::Postgres(database) => Reader::Postgres(database.pool.acquire().await?),
+        })
+    }
+
+    /// One unchanging view of everything.
+    pub(super) async fn view(&self) -> Result<Open, StoreError> {
+        Ok(match self {
+            Self::Sqlite(database) => Open::Sqlite(database.readers.begin().await?),
+            Self::Postgres(database) => {
+                Open::Postgres(database.pool.begin_with(postgres::BEGIN_VIEW).await?)
+            }
+        })
+    }
+
+    /// On SQLite there is one at a time.
+    pub(super) async fn write(&self) -> Result<Open, StoreError> {
+        Ok(match self {
+            Self::Sqlite(database) => {
+                Open::Sqlite(database.writer.begin_with(sqlite::BEGIN_WRITE).await?)
+            }
+            Self::Postgres(database) => {
+                Open::Postgres(database.pool.begin_with(postgres::BEGIN_WRITE).await?)
+            }
+        })
+    }
+
+    /// Commits so that it survives a loss of power, and with it all that was committed before.
+    pub(super) async fn commit_durably(&self, mut open: Open) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(database) => {
+                open.commit().await?;
+                database.sync().await
+            }
+            Self::Postgres(_) => {
+                query(postgres::WAIT_FOR_DISK)
+                    .run(&mut open.connection())
+                    .await?;
+                Ok(open.commit().await?)
+            }
+        }
+    }
+
+    /// Closes all connections; what is open elsewhere is finished first.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(database) => database.close().await,
+            Self::Postgres(database) => database.pool.close().await,
+        }
+    }
+}
+
+/// Whether the database refused because others were quicker: the same again may go through.
+pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
+    // serialization_failure, deadlock_detected (postgresql.org/docs/current/errcodes-appendix.html).
+    error
+        .as_database_error()
+        .and_then(DatabaseError::code)
+        .is_some_and(|code| code == "40001" || code == "40P01")
+}

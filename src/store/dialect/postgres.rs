@@ -1,0 +1,140 @@
+//! PostgreSQL: one database, many nodes.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions as _, Executor as _};
+
+use crate::store::StoreError;
+
+/// Commits do not wait for the disk: what a crash of the server takes back is decided again from
+/// the inbox, and `commit_durably` waits before anything is sent
+/// (postgresql.org/docs/current/wal-async-commit.html).
+pub(super) const BEGIN_WRITE: &str = "BEGIN; SET LOCAL synchronous_commit TO off";
+
+/// This commit waits, and with it all before it: the log is written in order.
+pub(super) const WAIT_FOR_DISK: &str = "SET LOCAL synchronous_commit TO on";
+
+/// One view of everything, for books that add up.
+pub(super) const BEGIN_VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Process and deliver each hold one; the others are for house keeping, health and commands.
+const MOST_CONNECTIONS: u32 = 8;
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a statement may take to be answered. A network that is cut in silence would otherwise
+/// hold up a loop until the system gives up, after a quarter of an hour.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What every connection is told once.
+const SETTINGS: [&str; 3] = [
+    // A node that stops in the middle of a transaction loses it, and with it its claims.
+    "SET idle_in_transaction_session_timeout = '30s'",
+    "SET statement_timeout = '60s'",
+    // Plans of an empty table would still be used when it holds millions.
+    "SET plan_cache_mode = force_custom_plan",
+];
+
+/// A database of PostgreSQL.
+#[derive(Debug)]
+pub(in crate::store) struct PostgresDatabase {
+    pub(super) pool: PgPool,
+    options: PgConnectOptions,
+}
+
+impl PostgresDatabase {
+    /// Connects, and brings the tables up to date. Nodes that do so together wait for one another.
+    pub(in crate::store) async fn open(url: &str) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url
+            .parse()
+            .map_err(|error: sqlx::Error| StoreError::Url(error.to_string()))?;
+        let options = encrypted(options, url)
+            .application_name("leadstream")
+            .statement_cache_capacity(256)
+            .disable_statement_logging();
+        let mut connection = connect(&options).await?;
+        sqlx::migrate!("src/store/migrations/postgres")
+            .run_direct(None, &mut connection, false)
+            .await?;
+        drop(connection);
+        let pool = PgPoolOptions::new()
+            .max_connections(MOST_CONNECTIONS)
+            .min_connections(1)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .after_connect(|connection, _| Box::pin(set_up(connection)))
+            .connect_with(options.clone())
+            .await?;
+        Ok(Self { pool, options })
+    }
+
+    /// How to connect.
+    pub(in crate::store) fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+}
+
+/// Leads are personal data: to another machine they go encrypted, unless the address says how.
+fn encrypted(options: PgConnectOptions, url: &str) -> PgConnectOptions {
+    let host = options.get_host();
+    let is_loopback = host
+        .parse()
+        .is_ok_and(|address: IpAddr| address.is_loopback());
+    let is_near = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || is_loopback;
+    if is_near || url.contains("sslmode=") {
+        options
+    } else {
+        options.ssl_mode(PgSslMode::Require)
+    }
+}
+
+/// One connection apart from the pool.
+pub(in crate::store) async fn connect(
+    options: &PgConnectOptions,
+) -> Result<PgConnection, sqlx::Error> {
+    in_time(CONNECT_TIMEOUT, async {
+        let mut connection = options.connect().await?;
+        set_up(&mut connection).await?;
+        Ok(connection)
+    })
+    .await
+}
+
+async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    for setting in SETTINGS {
+        // An engine that speaks PostgreSQL need not know all of them; each only spares trouble.
+        if let Err(error) = connection.execute(setting).await
+            && error.as_database_error().is_none()
+        {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// The answer of a statement, if it comes in time.
+pub(in crate::store) async fn answered<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    in_time(ANSWER_TIMEOUT, answer).await
+}
+
+/// By the machine's clock, whatever time it is for leads: it is the network that is waited for.
+pub(in crate::store) async fn in_time<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(limit, answer)
+        .await
+        .unwrap_or_else(|_| {
+            Err(sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                "the database did not answer in time",
+            )))
+        })
+}

@@ -1,0 +1,34 @@
+//! Several nodes on one database.
+
+use leadstream::model::End;
+
+use crate::harness::{ANNA, TestDaemon, form_with};
+
+#[tokio::test]
+async fn two_nodes_share_one_store_and_make_one_lead_of_one_person() {
+    let test = TestDaemon::start().await;
+    let second = test.try_run().await.unwrap();
+    let url = format!("http://{}/hooks/demo", second.address());
+    let mut posts = Vec::new();
+    for number in 0..20 {
+        let email = format!("person.{number}@acme.example");
+        let form = form_with(ANNA, &[("email", &email), ("phone", "")]);
+        let body: std::collections::BTreeMap<_, _> = form.iter().copied().collect();
+        let body = serde_json::to_string(&body).unwrap();
+        let there = test
+            .http
+            .post(&url)
+            .header("content-type", "application/json")
+            .body(body);
+        posts.push(async move { there.send().await.unwrap().status() });
+        // The same person at the same time.
+        let (here, there) = tokio::join!(test.post(&form), posts.pop().unwrap());
+        assert!(!here.is_empty());
+        assert!(there.is_success());
+    }
+    test.drained().await;
+    assert_eq!(test.leads().len(), 20);
+    let ended = test.ends(End::Synced).await + test.ends(End::Merged).await;
+    assert_eq!(ended, 40);
+    second.stop().await;
+}
