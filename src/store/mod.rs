@@ -157,8 +157,9 @@ const HIGHEST: &str = "SELECT COALESCE(MAX(id), 0) FROM (SELECT MAX(id) AS id FR
 impl Store {
     /// Opens the store of a configuration.
     pub async fn open(config: &StoreConfig, access: Access) -> Result<Arc<Self>, StoreError> {
+        let lease = Duration::from_secs(config.lease_seconds);
         let (database, lock) = if Database::is_postgres(&config.url) {
-            let database = PostgresDatabase::open(&config.url).await?;
+            let database = PostgresDatabase::open(&config.url, lease).await?;
             (Database::Postgres(Box::new(database)), None)
         } else {
             let path = dialect::file_of(&config.url)?;
@@ -184,7 +185,7 @@ impl Store {
             tag,
             key_secret,
             node: Mutex::new(None),
-            lease: Duration::from_secs(config.lease_seconds),
+            lease,
             crowded_at: AtomicI64::new(0),
             inbox_changed: Notify::new(),
             outbox_changed: Notify::new(),
