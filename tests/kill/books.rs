@@ -22,7 +22,11 @@ pub fn drain(site: &Site, daemon: &DaemonProcess) {
     wait::until_or(
         "everything reaches its end",
         DRAINED,
-        || daemon.log(),
+        || {
+            let books = audit(site);
+            let pending = daemon.metric("leadstream_outbox_pending", "");
+            format!("{books}\nits outbox: {pending:?}\n{}", daemon.log())
+        },
         || {
             // The audit is a process of its own: asked only once the outbox is empty.
             let pending = daemon.metric("leadstream_outbox_pending", "").unwrap();
