@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -17,10 +18,12 @@ use crate::edge::clock::{Clock as _, SharedClock, SystemClock};
 use crate::edge::http::{Http, ReqwestHttp};
 use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
+use crate::edge::supervise::Supervisor;
 use crate::ingest::{self, HooksState, captcha_endpoint};
 use crate::process::resolve::KeyHasher;
 use crate::process::{Process, Rules, SourceRules};
-use crate::salesforce::{Client, allowed_hosts};
+use crate::retention::Retention;
+use crate::salesforce::{Client, SignInState, allowed_hosts};
 use crate::store::{Access, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -96,14 +99,18 @@ impl Daemon {
         let (stop_loops, loops_stopping) = shutdown::channel();
         let patience = Duration::from_secs(config.server.shutdown_timeout_seconds);
 
-        let (inbox, group_commit) = ingest::group_commit(
+        let (inbox, mut group_commit) = ingest::group_commit(
             Arc::clone(&store),
             config.server.max_waiting_events,
             Arc::clone(&clock),
             Arc::clone(&metrics),
         )
         .await?;
-        let group_commit = thread("group-commit", move || group_commit.run())?;
+        let supervisor = Supervisor::new(Arc::clone(&clock), Arc::clone(&metrics));
+        let (kept, runtime) = (supervisor.clone(), Handle::current());
+        let group_commit = thread("group-commit", move || {
+            kept.keep_thread("group commit", &runtime, || group_commit.run());
+        })?;
         let hooks = HooksState::new(
             config,
             inbox,
@@ -116,6 +123,7 @@ impl Daemon {
             Arc::clone(&client),
             Arc::clone(&metrics),
             Arc::clone(&clock),
+            supervisor.clone(),
             config.fenced.clone(),
         );
         let router = ingest::router(hooks).merge(admin::router(admin));
@@ -143,8 +151,11 @@ impl Daemon {
             Arc::clone(&clock),
             Arc::clone(&metrics),
         );
-        let stopping = loops_stopping.clone();
-        let process = background.spawn(async move { process.run(stopping).await });
+        let process = background.spawn(supervisor.clone().keep(
+            "process",
+            loops_stopping.clone(),
+            async move |stopping| process.run(stopping).await,
+        ));
         let deliver = Deliver::new(
             Arc::clone(&store),
             Arc::clone(&client),
@@ -152,15 +163,36 @@ impl Daemon {
             Arc::clone(&clock),
             Arc::clone(&metrics),
         );
-        let stopping = loops_stopping.clone();
-        let deliver = background.spawn(async move { deliver.run(stopping).await });
-        background.spawn(keep_house(
-            Arc::clone(&store),
-            Arc::clone(&clock),
+        let deliver = background.spawn(supervisor.clone().keep(
+            "deliver",
             loops_stopping.clone(),
+            async move |stopping| deliver.run(stopping).await,
         ));
-        background.spawn(keep_lease(Arc::clone(&store), loops_stopping.clone()));
-        background.spawn(keep_signed_in(client, Arc::clone(&clock), loops_stopping));
+        let leaser = Arc::clone(&store);
+        background.spawn(supervisor.clone().keep(
+            "lease",
+            loops_stopping.clone(),
+            async move |stopping| keep_lease(&leaser, stopping).await,
+        ));
+        let retention =
+            Retention::new(Arc::clone(&store), config.store.clone(), Arc::clone(&clock));
+        background.spawn(supervisor.clone().keep(
+            "retention",
+            loops_stopping.clone(),
+            async move |stopping| retention.run(stopping).await,
+        ));
+        let (house, time) = (Arc::clone(&store), Arc::clone(&clock));
+        background.spawn(supervisor.clone().keep(
+            "house keeping",
+            loops_stopping.clone(),
+            async move |stopping| keep_house(&house, &time, stopping).await,
+        ));
+        let time = Arc::clone(&clock);
+        background.spawn(
+            supervisor.keep("sign-in", loops_stopping, async move |stopping| {
+                keep_signed_in(&client, &time, stopping).await;
+            }),
+        );
         Ok(Self {
             address,
             store,
@@ -246,7 +278,7 @@ async fn finished(name: &'static str, task: JoinHandle<()>) {
 
 /// Tells the other nodes that this one is alive. By the machine's clock, whatever time it is for
 /// leads: leases are by the database's.
-async fn keep_lease(store: Arc<Store>, mut shutdown: Shutdown) {
+async fn keep_lease(store: &Store, mut shutdown: Shutdown) {
     let Some(interval) = store.lease_interval() else {
         return;
     };
@@ -262,7 +294,7 @@ async fn keep_lease(store: Arc<Store>, mut shutdown: Shutdown) {
 }
 
 /// Keeps the store in good order.
-async fn keep_house(store: Arc<Store>, clock: SharedClock, mut shutdown: Shutdown) {
+async fn keep_house(store: &Store, clock: &SharedClock, mut shutdown: Shutdown) {
     while !shutdown.is_stopping() {
         if let Err(error) = store.keep_house().await {
             warn!(%error, "the store could not be looked after; trying again");
@@ -274,17 +306,22 @@ async fn keep_house(store: Arc<Store>, clock: SharedClock, mut shutdown: Shutdow
     }
 }
 
-/// Signs in at the start, so that the first lead finds a token and `/readyz` tells the truth.
-async fn keep_signed_in(client: Arc<Client>, clock: SharedClock, mut shutdown: Shutdown) {
+/// Signs in at the start, so that the first lead finds a token and `/readyz` tells the truth, and
+/// whenever that has failed: what waits for it goes on as soon as it goes well.
+async fn keep_signed_in(client: &Client, clock: &SharedClock, mut shutdown: Shutdown) {
     let mut told = false;
-    while let Err(error) = client.sign_in().await {
-        if !told {
+    while !shutdown.is_stopping() {
+        if client.sign_in_state() == SignInState::SignedIn {
+            told = false;
+        } else if let Err(error) = client.sign_in_again().await
+            && !told
+        {
             warn!(error.code = %error.code, hint = %error.hint, "cannot sign in to Salesforce; leads are kept and wait");
             told = true;
         }
         tokio::select! {
             () = clock.sleep(SIGN_IN_WAIT) => {}
-            () = shutdown.stopping() => return,
+            () = shutdown.stopping() => {}
         }
     }
 }

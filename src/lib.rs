@@ -38,6 +38,8 @@ pub mod ingest;
 pub mod model;
 /// Loop 2: events to leads and deliveries.
 pub mod process;
+/// What is too old goes.
+pub mod retention;
 /// The Salesforce client; knows no leads.
 pub mod salesforce;
 /// The Salesforce org in memory, for demo, tests and dry runs.

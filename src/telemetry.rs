@@ -41,6 +41,13 @@ pub struct PurposeLabel {
     pub purpose: &'static str,
 }
 
+/// Label of one of the daemon's loops.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LoopLabel {
+    /// `process`, `deliver`, `group commit`, `house keeping`, `sign-in`.
+    pub name: &'static str,
+}
+
 /// All metrics. Counters live as long as the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -59,6 +66,8 @@ pub struct Metrics {
     pub outbox_pending: Gauge,
     /// Seconds since the oldest of them was decided.
     pub oldest_pending_seconds: Gauge,
+    /// Crashes of the daemon's loops, after which they started again.
+    pub loop_crashes: Family<LoopLabel, Counter>,
     /// Calls made to Salesforce.
     pub salesforce_calls: Family<PurposeLabel, Counter>,
     /// Calls that the org has used of its rolling 24 hours, as it last said.
@@ -79,6 +88,7 @@ impl Metrics {
             submissions_ended: Family::default(),
             outbox_pending: Gauge::default(),
             oldest_pending_seconds: Gauge::default(),
+            loop_crashes: Family::default(),
             salesforce_calls: Family::default(),
             salesforce_api_used: Gauge::default(),
             salesforce_api_allowed: Gauge::default(),
@@ -121,6 +131,11 @@ impl Metrics {
             metrics.oldest_pending_seconds.clone(),
         );
         registry.register(
+            "loop_crashes",
+            "Crashes of loops, after which they started again",
+            metrics.loop_crashes.clone(),
+        );
+        registry.register(
             "salesforce_calls",
             "Calls made to Salesforce",
             metrics.salesforce_calls.clone(),
@@ -156,6 +171,24 @@ const LOG_VARIABLE: &str = "LEADSTREAM_LOG";
 /// Libraries that log what they are given: whatever is asked for, they stay silent.
 const SILENCED: [&str; 1] = ["rlibphonenumber=off"];
 
+/// Has a crash tell where it happened and not what it says, which may quote a lead: a slice that is
+/// out of bounds prints the text that it was to be cut from.
+fn hide_what_crashes_say() {
+    std::panic::set_hook(Box::new(|crash| {
+        let at = crash.location().map(ToString::to_string);
+        let thread = std::thread::current();
+        let backtrace = std::backtrace::Backtrace::capture();
+        let backtrace = (backtrace.status() == std::backtrace::BacktraceStatus::Captured)
+            .then(|| backtrace.to_string());
+        tracing::error!(
+            at,
+            thread = thread.name(),
+            backtrace,
+            "crashed: this is a fault of leadstream; please report it"
+        );
+    }));
+}
+
 /// Starts logging to standard error: to be read on a terminal, as JSON otherwise.
 pub fn start_logging() {
     start_logging_from("info");
@@ -168,6 +201,7 @@ pub fn start_logging_from(level: &str) {
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
 
+    hide_what_crashes_say();
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
     let silenced = SILENCED
         .iter()
@@ -192,4 +226,48 @@ pub fn start_logging_from(level: &str) {
             )
             .try_init()
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_crash_says_where_it_was_and_quotes_nobody() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let before = std::panic::take_hook();
+        hide_what_crashes_say();
+        let email = std::hint::black_box("jané@acme.example");
+        let crash = tracing::subscriber::with_default(subscriber, || {
+            std::panic::catch_unwind(|| email[..4].len())
+        });
+        std::panic::set_hook(before);
+        assert!(crash.is_err());
+        let log = String::from_utf8(log.0.lock().clone()).unwrap();
+        assert!(log.contains("src/telemetry.rs"), "{log}");
+        assert!(!log.contains("acme"), "{log}");
+    }
 }

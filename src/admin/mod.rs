@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::edge::clock::SharedClock;
+use crate::edge::supervise::Supervisor;
 use crate::model::{Millis, SourceName};
 use crate::salesforce::{Client, SignInState};
 use crate::store::Store;
@@ -33,17 +34,19 @@ struct Inner {
     client: Arc<Client>,
     metrics: Arc<Metrics>,
     clock: SharedClock,
+    supervisor: Supervisor,
     fenced: Vec<SourceName>,
     store_answer: Mutex<Option<(Millis, Result<(), String>)>>,
 }
 
 impl AdminState {
-    /// Asks `store` and `client`; names the sources that were `fenced` off.
+    /// Asks `store`, `client` and `supervisor`; names the sources that were `fenced` off.
     pub fn new(
         store: Arc<Store>,
         client: Arc<Client>,
         metrics: Arc<Metrics>,
         clock: SharedClock,
+        supervisor: Supervisor,
         fenced: Vec<SourceName>,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -51,6 +54,7 @@ impl AdminState {
             client,
             metrics,
             clock,
+            supervisor,
             fenced,
             store_answer: Mutex::default(),
         }))
@@ -71,13 +75,14 @@ async fn health() -> &'static str {
     "ok\n"
 }
 
-/// 200 if events can be stored and there is a token for Salesforce, 503 if not, with what is
-/// missing. Events are taken even while Salesforce cannot be reached.
+/// 200 if events can be stored, all loops run and there is a token for Salesforce, 503 if not, with
+/// what is missing. Events are taken even while Salesforce cannot be reached.
 async fn ready(State(AdminState(inner)): State<AdminState>) -> Response {
     let store = inner.store_writable().await;
     let salesforce = inner.client.sign_in_state();
     let signed_in = salesforce == SignInState::SignedIn;
-    let status = if store.is_ok() && signed_in {
+    let crashed = inner.supervisor.in_trouble();
+    let status = if store.is_ok() && signed_in && crashed.is_empty() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
@@ -92,6 +97,9 @@ async fn ready(State(AdminState(inner)): State<AdminState>) -> Response {
         "store": store.err().map_or(json!("writable"), |error| json!({ "error": error })),
         "salesforce": salesforce,
     });
+    if !crashed.is_empty() {
+        body["crashed_loops"] = json!(crashed);
+    }
     if !inner.fenced.is_empty() {
         body["fenced_sources"] = inner
             .fenced
@@ -106,11 +114,11 @@ impl Inner {
     async fn store_writable(&self) -> Result<(), String> {
         let mut answer = self.store_answer.lock().await;
         let now = self.clock.now();
-        if let Some((at, answer)) = answer
+        // An answer that lies ahead is of a clock that was set back since.
+        if let Some((_, answer)) = answer
             .as_ref()
-            .filter(|(at, _)| now.since(*at) < STORE_ANSWER_STANDS)
+            .filter(|(at, _)| *at <= now && now.since(*at) < STORE_ANSWER_STANDS)
         {
-            let _ = at;
             return answer.clone();
         }
         let fresh = tokio::select! {
@@ -137,4 +145,67 @@ async fn metrics(State(AdminState(inner)): State<AdminState>) -> Response {
         inner.metrics.encode(),
     )
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::shutdown;
+    use crate::salesforce::testing::Org;
+    use crate::store::Access;
+
+    /// The state of a daemon that has signed in, and what it asks.
+    async fn state(folder: &tempfile::TempDir) -> (AdminState, Org) {
+        let url = format!("sqlite:{}/test.db", folder.path().display());
+        let store = Store::open(&crate::config::StoreConfig::at(&url), Access::Daemon)
+            .await
+            .unwrap();
+        let org = Org::signed_in().await;
+        let state = AdminState::new(
+            store,
+            Arc::clone(&org.client),
+            Arc::clone(&org.metrics),
+            org.clock.clone(),
+            Supervisor::new(org.clock.clone(), Arc::clone(&org.metrics)),
+            Vec::new(),
+        );
+        (state, org)
+    }
+
+    async fn ask(state: &AdminState) -> (StatusCode, Value) {
+        let answer = ready(State(state.clone())).await;
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await;
+        (status, serde_json::from_slice(&body.unwrap()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_is_down_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, _org) = state(&folder).await;
+        let (status, body) = ask(&state).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(body.get("crashed_loops"), None);
+
+        let (_trigger, shutdown) = shutdown::channel();
+        let supervisor = state.0.supervisor.clone();
+        let mut kept =
+            Box::pin(supervisor.keep("deliver", shutdown, async |_| panic!("jane@acme.example")));
+        assert!(futures_util::poll!(&mut kept).is_pending());
+        let (status, body) = ask(&state).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body["crashed_loops"], json!(["deliver"]));
+        assert_eq!(body["ready"], false);
+    }
+
+    #[tokio::test]
+    async fn an_old_answer_does_not_stand_because_the_clock_was_set_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, org) = state(&folder).await;
+        assert_eq!(state.0.store_writable().await, Ok(()));
+        state.0.store.close().await;
+        assert_eq!(state.0.store_writable().await, Ok(()), "it still stands");
+        org.clock.set_back(Duration::from_secs(3600));
+        assert!(state.0.store_writable().await.is_err());
+    }
 }

@@ -152,7 +152,7 @@ pub enum WritePolicy {
     IfBlank,
     /// Whatever Salesforce has.
     Always,
-    /// Only if the submission is newer than the record's last change.
+    /// Only if the submission is newer than the last change that somebody else made to the record.
     IfNewer,
     /// Only when the record is created.
     CreateOnly,

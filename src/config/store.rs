@@ -20,6 +20,17 @@ pub struct StoreConfig {
     /// was doing.
     #[schemars(range(min = 2, max = 3600), example = 15)]
     pub lease_seconds: u64,
+    /// How many days raw events are kept, and what was read in them, from when they came in. What
+    /// is not at its end, dead letters and events in review are kept until they are dealt with; the
+    /// books count what is gone. Without its event a submission cannot be replayed.
+    #[schemars(range(min = 1, max = 36_500), example = 180)]
+    pub keep_events_days: u32,
+    /// How many days the timeline of a lead goes back.
+    #[schemars(range(min = 1, max = 36_500), example = 730)]
+    pub keep_timeline_days: u32,
+    /// How many days a delivery is kept after it was decided, once it is done.
+    #[schemars(range(min = 1, max = 36_500), example = 30)]
+    pub keep_deliveries_days: u32,
 }
 
 impl StoreConfig {
@@ -42,6 +53,9 @@ impl fmt::Debug for StoreConfig {
         f.debug_struct("StoreConfig")
             .field("url", &super::mask::without_url_password(&self.url))
             .field("lease_seconds", &self.lease_seconds)
+            .field("keep_events_days", &self.keep_events_days)
+            .field("keep_timeline_days", &self.keep_timeline_days)
+            .field("keep_deliveries_days", &self.keep_deliveries_days)
             .finish()
     }
 }
@@ -51,6 +65,9 @@ impl Default for StoreConfig {
         Self {
             url: "sqlite:leadstream.db".to_owned(),
             lease_seconds: 15,
+            keep_events_days: 180,
+            keep_timeline_days: 730,
+            keep_deliveries_days: 30,
         }
     }
 }

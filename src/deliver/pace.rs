@@ -14,11 +14,15 @@ const MOST_LINGERS: u32 = 4;
 /// single lead is there within a second and a burst still fills its calls; at the latest when the
 /// oldest has waited four times as long, or as long after the call that it did not fit into, which
 /// ended at `last_call`.
+///
+/// What was decided cannot have been decided after `now`, so no wait from now on is longer than
+/// `linger`: a longer one is that of a clock that was set back since, and is over.
 pub fn ready_at(
     backlog: &Backlog,
     batch_size: usize,
     linger: Duration,
     last_call: Millis,
+    now: Millis,
 ) -> Option<Millis> {
     let (Some(oldest), Some(newest)) = (backlog.oldest, backlog.newest) else {
         return backlog.next;
@@ -26,11 +30,14 @@ pub fn ready_at(
     if backlog.due >= batch_size {
         return Some(oldest);
     }
-    Some(
-        newest
-            .after(linger)
-            .min(oldest.max(last_call).after(linger * MOST_LINGERS)),
-    )
+    let ready = newest
+        .after(linger)
+        .min(oldest.max(last_call).after(linger * MOST_LINGERS));
+    Some(if ready > now.after(linger) {
+        now
+    } else {
+        ready
+    })
 }
 
 /// What the loop has learnt from the last calls: whether to hold everything back, and how many
@@ -42,12 +49,20 @@ pub fn ready_at(
 pub struct Pace {
     /// Calls in a row that failed as a whole.
     pub streak: u32,
-    /// Not before this.
-    pub until: Option<Millis>,
     /// When the last call ended.
     pub last_call: Option<Millis>,
+    hold: Option<Hold>,
     /// The next call is to be smaller by this power of two.
     halvings: u32,
+}
+
+/// Nothing is sent meanwhile.
+#[derive(Debug)]
+struct Hold {
+    from: Millis,
+    until: Millis,
+    /// It is for want of a sign-in: how often signing in had gone well before.
+    sign_ins: Option<u64>,
 }
 
 impl Pace {
@@ -56,18 +71,37 @@ impl Pace {
         (batch_size >> self.halvings.min(usize::BITS - 1)).max(1)
     }
 
+    /// Until when nothing may be sent, if it may not be now. A hold that begins later than `now` is
+    /// over: the clock was set back since.
+    pub fn held_until(&self, now: Millis) -> Option<Millis> {
+        let hold = self.hold.as_ref()?;
+        (hold.from <= now && now < hold.until).then_some(hold.until)
+    }
+
+    /// Notes how often signing in has gone well by now. If it has since it was what held everything
+    /// back, nothing is held back any longer.
+    pub fn signed_in(&mut self, sign_ins: u64) {
+        self.hold
+            .take_if(|hold| hold.sign_ins.is_some_and(|before| before < sign_ins));
+    }
+
     /// Notes that a call went through. Returns whether that ends a time of trouble.
     pub fn recovered(&mut self) -> bool {
-        self.until = None;
+        self.hold = None;
         self.halvings = self.halvings.saturating_sub(1);
         std::mem::take(&mut self.streak) > 1
     }
 
-    /// Notes that a call failed as a whole, and that nothing can be sent before `until`. Returns
-    /// whether that is news: a single failure is not.
-    pub fn failed(&mut self, until: Option<Millis>) -> bool {
+    /// Notes that a call failed as a whole, and for how long from `now` on nothing can be sent. If
+    /// it failed for want of a sign-in, `sign_ins` says how often signing in has gone well so far.
+    /// Returns whether that is news: a single failure is not.
+    pub fn failed(&mut self, now: Millis, wait: Option<Duration>, sign_ins: Option<u64>) -> bool {
         self.streak = self.streak.saturating_add(1);
-        self.until = until;
+        self.hold = wait.map(|wait| Hold {
+            from: now,
+            until: now.after(wait),
+            sign_ins,
+        });
         // No batch is larger than 200.
         self.halvings = (self.halvings + 1).min(8);
         self.streak == 2
@@ -80,6 +114,10 @@ mod tests {
 
     const LINGER: Duration = Duration::from_millis(200);
 
+    fn failed(pace: &mut Pace) -> bool {
+        pace.failed(Millis(0), None, None)
+    }
+
     fn check(due: usize, oldest: i64, newest: i64, last_call: i64, expect: Option<i64>) {
         let backlog = Backlog {
             due,
@@ -88,7 +126,7 @@ mod tests {
             next: None,
         };
         assert_eq!(
-            ready_at(&backlog, 200, LINGER, Millis(last_call)),
+            ready_at(&backlog, 200, LINGER, Millis(last_call), Millis(newest)),
             expect.map(Millis),
             "{backlog:?}"
         );
@@ -111,18 +149,53 @@ mod tests {
             next: Some(Millis(5)),
             ..Backlog::default()
         };
-        assert_eq!(ready_at(&backlog, 200, LINGER, Millis(0)), Some(Millis(5)));
+        let ready = ready_at(&backlog, 200, LINGER, Millis(0), Millis(0));
+        assert_eq!(ready, Some(Millis(5)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nothing_wait_for_the_time_before() {
+        let hour = Millis(3_600_000);
+        let backlog = Backlog {
+            due: 1,
+            oldest: Some(hour),
+            newest: Some(hour),
+            next: None,
+        };
+        let ready = |last_call, now| ready_at(&backlog, 200, LINGER, last_call, now);
+        assert_eq!(ready(Millis(0), Millis(1_000)), Some(Millis(1_000)));
+        assert_eq!(ready(hour, Millis(1_000)), Some(Millis(1_000)));
+        assert_eq!(ready(hour, hour), Some(hour.after(LINGER)));
+
+        let mut pace = Pace::default();
+        pace.failed(hour, Some(LINGER), None);
+        assert_eq!(pace.held_until(hour), Some(hour.after(LINGER)));
+        assert_eq!(pace.held_until(hour.after(LINGER)), None);
+        assert_eq!(pace.held_until(Millis(1_000)), None);
+    }
+
+    #[test]
+    fn a_sign_in_ends_the_wait_for_one_and_no_other() {
+        let held = |sign_ins, later| {
+            let mut pace = Pace::default();
+            pace.failed(Millis(0), Some(LINGER), sign_ins);
+            pace.signed_in(later);
+            pace.held_until(Millis(1)).is_some()
+        };
+        assert!(held(Some(1), 1), "nobody has signed in since");
+        assert!(!held(Some(1), 2));
+        assert!(held(None, 2), "something else is wrong");
     }
 
     #[test]
     fn trouble_is_news_once_and_so_is_its_end() {
         let mut pace = Pace::default();
-        assert!(!pace.failed(None));
-        assert!(pace.failed(Some(Millis(1))));
-        assert!(!pace.failed(Some(Millis(2))));
+        assert!(!failed(&mut pace));
+        assert!(failed(&mut pace));
+        assert!(!failed(&mut pace));
         assert!(pace.recovered());
         assert!(!pace.recovered());
-        assert!(!pace.failed(None));
+        assert!(!failed(&mut pace));
         assert!(!pace.recovered());
     }
 
@@ -131,7 +204,7 @@ mod tests {
         let mut pace = Pace::default();
         let mut sizes = vec![pace.batch_size(200)];
         for _ in 0..9 {
-            pace.failed(None);
+            failed(&mut pace);
             sizes.push(pace.batch_size(200));
         }
         assert_eq!(sizes, [200, 100, 50, 25, 12, 6, 3, 1, 1, 1]);

@@ -11,8 +11,8 @@ use super::pace::{Pace, ready_at};
 use super::retry::{Retry, hold_all, next_try};
 use super::salesforce::Mapping;
 use super::salesforce::send::{Blame, Outgoing, Sent, send};
+use super::salesforce::write::together;
 use crate::edge::clock::SharedClock;
-use crate::edge::random;
 use crate::edge::shutdown::Shutdown;
 use crate::model::{Delivery, EventId, Millis};
 use crate::salesforce::{Class, Client, Explanation, MAX_UPSERT};
@@ -70,12 +70,15 @@ impl Deliver {
     /// Takes back what was being sent and never settled, by an earlier process or because the store
     /// failed. Not while a step is under way.
     pub async fn recover(&self) -> Result<(), StoreError> {
+        self.store.reach("recover.before_write").await?;
         let node = self.store.node()?;
         let mut write = self.store.write().await?;
         let released = write.release_claims(node).await?;
         let now = self.clock.now();
         write.bring_forward(now).await?;
+        self.store.reach("recover.before_commit").await?;
         write.commit().await?;
+        self.store.reach("recover.after_commit").await?;
         if released > 0 {
             info!(
                 deliveries = released,
@@ -90,14 +93,17 @@ impl Deliver {
         let now = self.clock.now();
         let config = self.client.config();
         let (until, last_call, batch_size) = {
-            let pace = self.pace.lock();
+            let mut pace = self.pace.lock();
+            pace.signed_in(self.client.sign_ins());
             let batch_size = pace.batch_size(config.batch_size.clamp(1, MAX_UPSERT));
-            (pace.until, pace.last_call.unwrap_or(Millis(0)), batch_size)
+            let last_call = pace.last_call.unwrap_or(Millis(0));
+            (pace.held_until(now), last_call, batch_size)
         };
-        if let Some(until) = until.filter(|until| *until > now) {
+        if let Some(until) = until {
             return Ok(Progress::Idle(Some(until)));
         }
         let node = self.store.node()?;
+        self.store.reach("claim.before_write").await?;
         let mut write = self.store.write().await?;
         let backlog = write.backlog(now, batch_size).await?;
         match ready_at(
@@ -105,14 +111,17 @@ impl Deliver {
             batch_size,
             Duration::from_millis(config.linger_ms),
             last_call,
+            now,
         ) {
             Some(ready) if ready <= now => {}
             ready => return Ok(Progress::Idle(ready)),
         }
         let ids = |count| self.store.take_ids(now, count);
         let claims = write.claim(node, now, batch_size, &ids).await?;
+        self.store.reach("claim.before_commit").await?;
         // The leads' external ids, and that we are sending, must outlive whatever happens now.
         self.store.commit_durably(write).await?;
+        self.store.reach("claim.after_commit").await?;
         if claims.is_empty() {
             return Ok(Progress::Idle(Some(now.after(LONGEST_WAIT))));
         }
@@ -120,7 +129,9 @@ impl Deliver {
         let leads: Vec<Outgoing> = claims.iter().map(|claim| self.outgoing(claim)).collect();
         // Whoever has taken over sends it, and not we as well.
         self.store.confirm(node).await?;
+        self.store.reach("deliver.before_send").await?;
         let sent = send(&self.client, &self.mapping, &leads, &request_id).await;
+        self.store.reach("deliver.after_send").await?;
 
         let now = self.clock.now();
         debug!(
@@ -185,15 +196,11 @@ impl Deliver {
     }
 
     fn outgoing(&self, claim: &Claim) -> Outgoing {
-        let mut wanted = std::collections::BTreeMap::new();
-        for delivery in &claim.deliveries {
-            wanted.extend(delivery.fields.clone());
-        }
         Outgoing {
             external_id: self.store.external_id(claim.lead),
             salesforce_id: claim.salesforce_id.clone(),
             unsure: claim.deliveries.iter().any(|delivery| delivery.unsure),
-            wanted,
+            wanted: together(claim.deliveries.iter().map(|delivery| &delivery.fields)),
             submitted_at: claim
                 .deliveries
                 .iter()
@@ -219,10 +226,11 @@ impl Deliver {
         let first = pace.streak == 0;
         match trouble {
             Some((why, blame)) => {
-                let wait = hold_all(why.class, pace.streak.max(1), random::jitter());
+                let wait = hold_all(why.class, pace.streak.max(1), self.store.faults().jitter());
                 // One call that fails says little.
-                let until = (!first || blame != Blame::Call).then(|| now.after(wait));
-                if pace.failed(until) {
+                let wait = (!first || blame != Blame::Call).then_some(wait);
+                let sign_ins = why.is_of_signing_in().then(|| self.client.sign_ins());
+                if pace.failed(now, wait, sign_ins) {
                     let hint = &why.hint;
                     warn!(error.code = %why.code, %hint, "Salesforce takes nothing; leads are kept and wait");
                 }
@@ -286,7 +294,7 @@ impl Deliver {
         let attempts = attempts.max().unwrap_or(0) + 1;
         let retry = if counts {
             let most = self.client.config().max_attempts;
-            next_try(why.class, attempts, most, random::jitter())
+            next_try(why.class, attempts, most, self.store.faults().jitter())
         } else {
             // What counts for nobody waits for all alike: see `keep_pace`.
             Retry::After(Duration::ZERO)
@@ -335,10 +343,13 @@ impl Deliver {
         settlements: &[Settlement],
         now: Millis,
     ) -> Result<Ended, StoreError> {
+        self.store.reach("settle.before_write").await?;
         let mut write = self.store.write().await?;
         let ids = |count| self.store.take_ids(now, count);
         let ended = write.settle(node, settlements, &ids, now).await?;
+        self.store.reach("settle.before_commit").await?;
         write.commit().await?;
+        self.store.reach("settle.after_commit").await?;
         Ok(ended)
     }
 }

@@ -635,7 +635,7 @@ mod tests {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
-            let found = match_keys(&fields);
+            let found = match_keys(&fields, &[]);
             let kinds: Vec<KeyKind> = found.iter().map(|key| key.kind).collect();
             assert_eq!(
                 kinds,

@@ -86,6 +86,19 @@ impl ManualClock {
     }
 }
 
+impl ManualClock {
+    /// Sets the time back, as a person or a time server does. Whoever sleeps wakes no later for it.
+    pub fn set_back(&self, duration: Duration) {
+        let by = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let mut state = self.state.lock();
+        state.now = Millis(state.now.0.saturating_sub(by));
+        state.sleepers = std::mem::take(&mut state.sleepers)
+            .into_iter()
+            .map(|((at, number), wake)| ((Millis(at.0.saturating_sub(by)), number), wake))
+            .collect();
+    }
+}
+
 impl Clock for ManualClock {
     fn now(&self) -> Millis {
         self.state.lock().now
@@ -120,5 +133,17 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         assert!(futures_util::poll!(&mut sleep).is_ready());
         assert_eq!(clock.now(), Millis(10));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_makes_nobody_sleep_longer() {
+        let clock = ManualClock::at(Millis(1_000));
+        let mut sleep = clock.sleep(Duration::from_millis(10));
+        clock.set_back(Duration::from_millis(500));
+        assert_eq!(clock.now(), Millis(500));
+        clock.advance(Duration::from_millis(9));
+        assert!(futures_util::poll!(&mut sleep).is_pending());
+        clock.advance(Duration::from_millis(1));
+        assert!(futures_util::poll!(&mut sleep).is_ready());
     }
 }

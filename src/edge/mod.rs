@@ -3,8 +3,10 @@
 
 pub mod background;
 pub mod clock;
+pub mod fault;
 pub mod http;
 pub mod process;
 pub mod random;
 pub mod serve;
 pub mod shutdown;
+pub mod supervise;

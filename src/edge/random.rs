@@ -90,6 +90,11 @@ impl IdGenerator {
     }
 }
 
+/// The smallest id that can be made at `time`: what is below is older.
+pub fn first_id_at(time: Millis) -> i64 {
+    (time.0 - ID_EPOCH).max(0) << (NODE_BITS + SEQUENCE_BITS)
+}
+
 fn full_id(node: i64, counter: i64) -> i64 {
     ((counter >> SEQUENCE_BITS) << (NODE_BITS + SEQUENCE_BITS))
         | (node << SEQUENCE_BITS)

@@ -7,7 +7,7 @@ use tracing::{debug, error};
 
 use crate::edge::clock::SharedClock;
 use crate::model::{EventId, NewEvent};
-use crate::store::{InboxRow, InboxWriter, Store};
+use crate::store::{InboxRow, InboxWriter, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// The most events in one commit.
@@ -77,7 +77,7 @@ pub async fn group_commit(
     capacity: usize,
     clock: SharedClock,
     metrics: Arc<Metrics>,
-) -> Result<(Inbox, GroupCommit), crate::store::StoreError> {
+) -> Result<(Inbox, GroupCommit), StoreError> {
     let writer = store.inbox_writer().await?;
     let (sender, queue) = mpsc::channel(capacity.max(1));
     Ok((
@@ -95,18 +95,26 @@ pub async fn group_commit(
 
 impl GroupCommit {
     /// Commits until every `Inbox` is dropped and the queue is empty. Blocks its thread: its turn
-    /// must not wait behind the requests that it has just answered.
-    pub fn run(mut self) {
+    /// must not wait behind the requests that it has just answered. After a crash, whose events
+    /// are refused, it can be run again.
+    pub fn run(&mut self) {
         let runtime = self.runtime.clone();
+        while runtime.block_on(self.step()) {}
+    }
+
+    /// Waits for events and commits them as one group. False at the end, when no more can come.
+    pub async fn step(&mut self) -> bool {
         let mut waiting = Vec::with_capacity(MOST_EVENTS);
-        while self.queue.blocking_recv_many(&mut waiting, MOST_EVENTS) > 0 {
-            self.gather(&mut waiting);
-            let (rows, senders): (Vec<_>, Vec<_>) = waiting
-                .drain(..)
-                .map(|waiting| (waiting.row, waiting.done))
-                .unzip();
-            runtime.block_on(self.commit(rows, senders));
+        if self.queue.recv_many(&mut waiting, MOST_EVENTS).await == 0 {
+            return false;
         }
+        self.gather(&mut waiting);
+        let (rows, senders): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .map(|waiting| (waiting.row, waiting.done))
+            .unzip();
+        self.commit(rows, senders).await;
+        true
     }
 
     fn gather(&mut self, waiting: &mut Vec<Waiting>) {
@@ -128,7 +136,12 @@ impl GroupCommit {
     async fn commit(&mut self, rows: Vec<InboxRow>, senders: Vec<Sender>) {
         let events = rows.len();
         let first = self.store.take_ids(self.clock.now(), events).first();
-        let result = self.writer.append(EventId(first), rows).await;
+        let result: Result<(), StoreError> = async {
+            self.store.reach("ingest.before_append").await?;
+            self.writer.append(EventId(first), rows).await?;
+            self.store.reach("ingest.after_append").await
+        }
+        .await;
         match &result {
             Ok(()) => debug!(events, "committed"),
             // Said once a group, not once an event: the senders are told one by one.

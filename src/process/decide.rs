@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::normalise::{NormaliseContext, Normalised, assess, normalise};
-use super::resolve::{KeyHasher, Resolution, merge, resolve};
+use super::resolve::{KeyHasher, Resolution, contradicts, merge, resolve};
 use crate::config::SourceConfig;
 use crate::connector::ExtractError;
 use crate::deliver::salesforce::Mapping;
@@ -207,13 +207,10 @@ impl Known {
             .collect()
     }
 
-    /// The lead that had this very submission before, by the sender's own id of it.
-    fn lead_of_vendor_id(&self, person: &Person) -> Option<LeadId> {
-        let leads = self.by_key.get(&person.vendor_key?)?;
-        leads
-            .iter()
-            .copied()
-            .find(|lead| self.leads.contains_key(lead))
+    /// The leads that had this very submission before, by the sender's own id of it.
+    fn leads_of_vendor_id(&self, person: &Person) -> &[LeadId] {
+        let leads = person.vendor_key.and_then(|key| self.by_key.get(&key));
+        leads.map_or(&[], Vec::as_slice)
     }
 
     fn resolve(&self, submission: &Submission, keys: &KeyHasher) -> Resolution {
@@ -376,14 +373,23 @@ impl Decision<'_> {
 
     /// Finds or makes the lead, merges, and decides what is to be sent.
     fn attach(&mut self, mut row: StoredSubmission, next_id: &mut dyn FnMut() -> i64) {
-        let sent_before = self.known.lead_of_vendor_id(self.person);
-        let resolution = match sent_before {
+        let named = self.known.leads_of_vendor_id(self.person);
+        let sent_before = named.iter().copied().find(|lead| {
+            let known = self.known.leads.get(lead);
+            known.is_some_and(|known| !contradicts(&known.lead, self.submission()))
+        });
+        let named = named.first().copied();
+        let mut resolution = match sent_before {
             Some(lead) => Resolution {
                 lead: Some(lead),
                 ..Resolution::default()
             },
             None => self.known.resolve(self.submission(), &self.rules.keys),
         };
+        let is_id_reused = named.is_some() && sent_before.is_none();
+        if is_id_reused {
+            resolution.note_reused_id();
+        }
         let (id, is_new) = match resolution.lead {
             Some(id) => (id, false),
             None => (self.new_lead(LeadId(next_id())), true),
@@ -398,7 +404,7 @@ impl Decision<'_> {
             return;
         };
         let duplicate = sent_before.is_some()
-            || (row.vendor_id.is_none()
+            || ((row.vendor_id.is_none() || is_id_reused)
                 && known.last.content == self.person.content
                 && Some(self.event.received_at.since(known.last.received_at)) <= window);
         known.last = LastSubmission {

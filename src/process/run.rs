@@ -80,6 +80,7 @@ impl Process {
             .collect();
 
         let now = self.clock.now();
+        self.store.reach("process.before_write").await?;
         let mut write = claim.into_write(&self.store).await?;
         let mut known = load(&mut write, &prepared).await?;
         // What is decided for a lead now must come after what another node decided before.
@@ -99,7 +100,9 @@ impl Process {
         changes.leads = known.into_changed_leads();
         let ids = self.store.take_ids(now, changes.ids_needed());
         write.apply(&changes, ids, now).await?;
+        self.store.reach("process.before_commit").await?;
         write.commit().await?;
+        self.store.reach("process.after_commit").await?;
 
         if !changes.deliveries.is_empty() {
             self.store.outbox_changed.notify_one();

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::error::Class;
+use super::id::to_18;
 use super::jwt::{Claims, assertion};
 use super::sign_in_error::{SignInError, TokenError, refusal};
 use crate::config::{SalesforceAuth, SalesforceConfig, Secret, SecretError, SecretRef};
@@ -28,9 +29,10 @@ const OVERLAP_TRIES: u32 = 3;
 const OVERLAP_WAIT: Duration = Duration::from_secs(1);
 
 /// How long refused credentials are not sent again, from the first refusal to the last: blind
-/// repeats lock the user out. Other credentials are tried at once.
+/// repeats lock the user out. Other credentials are tried at once. Whoever has mended the app in
+/// the org waits as long at most until leads go on.
 const HOLD_OFF: Duration = Duration::from_secs(60);
-const HOLD_OFF_MOST: Duration = Duration::from_secs(15 * 60);
+const HOLD_OFF_MOST: Duration = Duration::from_secs(5 * 60);
 
 /// Clocks that differ by more than this are worth a warning; Salesforce grants 180 seconds.
 const CLOCK_TOLERANCE_SECONDS: i64 = 60;
@@ -66,6 +68,7 @@ pub enum SignInState {
 pub(super) struct Session {
     pub authorization: HeaderValue,
     pub instance: Url,
+    user_id: Option<String>,
     number: u64,
 }
 
@@ -74,7 +77,26 @@ pub(super) struct Session {
 pub(super) struct Sessions {
     /// Held while signing in, so that all who need a token wait for the same one.
     held: tokio::sync::Mutex<HeldSession>,
-    state: Mutex<SignInState>,
+    standing: Mutex<Standing>,
+}
+
+/// How signing in stands.
+#[derive(Debug, Default)]
+struct Standing {
+    state: SignInState,
+    /// A fresh token was refused: the next one is not believed before a call has taken it.
+    doubted: bool,
+    /// How often it has gone well.
+    sign_ins: u64,
+    /// The user of the last token.
+    user_id: Option<String>,
+}
+
+impl Standing {
+    fn went_well(&mut self) {
+        self.state = SignInState::SignedIn;
+        self.sign_ins += 1;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -87,9 +109,16 @@ struct HeldSession {
 #[derive(Debug)]
 struct RefusedCredentials {
     credentials: Secret,
-    until: Millis,
+    at: Millis,
     hold_off: Duration,
     error: SignInError,
+}
+
+impl RefusedCredentials {
+    /// A refusal that lies ahead is over: the clock was set back since.
+    fn is_held_off(&self, now: Millis) -> bool {
+        self.at <= now && now < self.at.after(self.hold_off)
+    }
 }
 
 /// What signing in needs of the world.
@@ -104,12 +133,27 @@ impl Sessions {
     pub fn new() -> Self {
         Self {
             held: tokio::sync::Mutex::default(),
-            state: Mutex::default(),
+            standing: Mutex::default(),
         }
     }
 
     pub fn state(&self) -> SignInState {
-        self.state.lock().clone()
+        self.standing.lock().state.clone()
+    }
+
+    /// How often signing in has gone well.
+    pub fn sign_ins(&self) -> u64 {
+        self.standing.lock().sign_ins
+    }
+
+    /// The 18-character id of the user of the last token, if it told.
+    pub fn user_id(&self) -> Option<String> {
+        self.standing.lock().user_id.clone()
+    }
+
+    /// Whether a fresh token was refused and no call has taken another one since.
+    pub fn is_doubted(&self) -> bool {
+        self.standing.lock().doubted
     }
 
     /// The session in use, or a new one.
@@ -135,9 +179,23 @@ impl Sessions {
         }
     }
 
-    /// Notes that even a fresh token is refused.
-    pub fn token_refused(&self, error: &SignInError) {
-        *self.state.lock() = SignInState::Failed(error.clone());
+    /// Notes that even a fresh token is refused. The next call signs in: kept until it ends, the
+    /// token would say that there is none long after it is taken.
+    pub async fn token_refused(&self, refused: &Session, error: &SignInError) {
+        let mut held = self.held.lock().await;
+        held.session
+            .take_if(|session| session.number == refused.number);
+        let mut standing = self.standing.lock();
+        standing.state = SignInState::Failed(error.clone());
+        standing.doubted = true;
+    }
+
+    /// Notes that a token was taken.
+    pub fn token_taken(&self) {
+        let mut standing = self.standing.lock();
+        if std::mem::take(&mut standing.doubted) {
+            standing.went_well();
+        }
     }
 
     async fn replace(
@@ -147,10 +205,15 @@ impl Sessions {
     ) -> Result<Session, SignInError> {
         held.session = None;
         let result = held.sign_in(edge).await;
-        *self.state.lock() = match &result {
-            Ok(_) => SignInState::SignedIn,
-            Err(error) => SignInState::Failed(error.clone()),
-        };
+        let mut standing = self.standing.lock();
+        if let Ok(session) = &result {
+            standing.user_id.clone_from(&session.user_id);
+        }
+        match &result {
+            Ok(_) if standing.doubted => {}
+            Ok(_) => standing.went_well(),
+            Err(error) => standing.state = SignInState::Failed(error.clone()),
+        }
         result
     }
 }
@@ -161,17 +224,18 @@ impl HeldSession {
         let credentials = read_credentials(edge.config)?;
         if let Some(refused) = &self.refused
             && refused.credentials == credentials
-            && edge.clock.now() < refused.until
+            && refused.is_held_off(edge.clock.now())
         {
             return Err(refused.error.clone());
         }
         match request_token(&credentials, edge).await {
-            Ok((authorization, instance)) => {
+            Ok(token) => {
                 self.refused = None;
                 self.signed_in += 1;
                 let session = Session {
-                    authorization,
-                    instance,
+                    authorization: token.authorization,
+                    instance: token.instance,
+                    user_id: token.user_id,
                     number: self.signed_in,
                 };
                 tracing::info!("signed in to Salesforce");
@@ -184,7 +248,7 @@ impl HeldSession {
                     let hold_off = before.unwrap_or(HOLD_OFF).min(HOLD_OFF_MOST);
                     self.refused = Some(RefusedCredentials {
                         credentials,
-                        until: edge.clock.now().after(hold_off),
+                        at: edge.clock.now(),
                         hold_off,
                         error: error.clone(),
                     });
@@ -207,10 +271,14 @@ fn read_credentials(config: &SalesforceConfig) -> Result<Secret, SignInError> {
         .map_err(|error| SignInError::secret(name, &error))
 }
 
-async fn request_token(
-    credentials: &Secret,
-    edge: &Edge<'_>,
-) -> Result<(HeaderValue, Url), SignInError> {
+/// What a token request brings.
+struct Token {
+    authorization: HeaderValue,
+    instance: Url,
+    user_id: Option<String>,
+}
+
+async fn request_token(credentials: &Secret, edge: &Edge<'_>) -> Result<Token, SignInError> {
     let mut tries = 1;
     loop {
         match request_token_once(credentials, edge).await {
@@ -220,15 +288,12 @@ async fn request_token(
             }
             Err(TokenError::Overlap) => return Err(SignInError::overlap()),
             Err(TokenError::Final(error)) => return Err(error),
-            Ok(session) => return Ok(session),
+            Ok(token) => return Ok(token),
         }
     }
 }
 
-async fn request_token_once(
-    credentials: &Secret,
-    edge: &Edge<'_>,
-) -> Result<(HeaderValue, Url), TokenError> {
+async fn request_token_once(credentials: &Secret, edge: &Edge<'_>) -> Result<Token, TokenError> {
     let form = token_form(edge.config, credentials, edge.clock.now())?;
     let mut url = edge.config.login_url.clone();
     url.set_path("/services/oauth2/token");
@@ -263,12 +328,14 @@ async fn request_token_once(
     }
 
     #[derive(Deserialize)]
-    struct Token {
+    struct Answer {
         access_token: String,
         instance_url: Url,
+        /// `https://login.salesforce.com/id/<organisation>/<user>`
+        id: Option<String>,
     }
     // The parser's own words could quote the token.
-    let token: Token = serde_json::from_slice(answer.body())
+    let token: Answer = serde_json::from_slice(answer.body())
         .map_err(|_| SignInError::answer("it holds no access_token and instance_url"))?;
     if !may_be_instance(&edge.config.login_url, &token.instance_url) {
         return Err(SignInError::foreign_instance(&token.instance_url).into());
@@ -276,7 +343,13 @@ async fn request_token_once(
     let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.access_token))
         .map_err(|_| SignInError::answer("the access_token is not one"))?;
     authorization.set_sensitive(true);
-    Ok((authorization, token.instance_url))
+    Ok(Token {
+        authorization,
+        instance: token.instance_url,
+        user_id: token
+            .id
+            .and_then(|id| to_18(id.rsplit('/').next().unwrap_or_default())),
+    })
 }
 
 fn token_form(
@@ -366,6 +439,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_token_tells_whose_it_is() {
+        for (id, expect) in [
+            (
+                json!("https://login.salesforce.com/id/00Dxx0000001gPLEAY/005xx000001SwiUAAS"),
+                Some("005xx000001SwiUAAS"),
+            ),
+            (
+                json!("https://acme.my.salesforce.com/id/00Dxx0000001gPL/005xx000001SwiU"),
+                Some("005xx000001SwiUAAS"),
+            ),
+            (json!("https://acme.my.salesforce.com/id/"), None),
+            (json!(null), None),
+        ] {
+            let org = Org::new();
+            org.http.then(json_answer(
+                200,
+                json!({ "access_token": "one", "instance_url": "https://acme.my.salesforce.com", "id": id }),
+            ));
+            org.client.sign_in().await.unwrap();
+            assert_eq!(org.client.user_id().as_deref(), expect, "{id}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_jwt_is_for_the_login_host_unless_told_otherwise() {
         let mut config = config();
         config.auth = SalesforceAuth::JwtBearer;
@@ -439,6 +536,17 @@ mod tests {
         org.http.then(token("one"));
         org.client.sign_in().await.unwrap();
         assert_eq!(form(&org.last().body)["client_secret"], "new");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_holds_no_sign_in_off() {
+        let org = Org::new();
+        org.http
+            .then(json_answer(401, json!({ "error": "invalid_client" })));
+        assert!(org.client.sign_in().await.is_err());
+        org.clock.set_back(Duration::from_secs(3600));
+        org.http.then(token("one"));
+        org.client.sign_in().await.unwrap();
     }
 
     #[tokio::test]

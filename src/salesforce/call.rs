@@ -18,7 +18,8 @@ pub enum CallError {
     /// The request may have been carried out, its answer was lost: look before writing again.
     #[error(transparent)]
     MaybeSent(#[from] Lost),
-    /// Salesforce refused the request as a whole; nothing was written.
+    /// Salesforce refused the request as a whole. Nothing was written, unless it broke down while
+    /// it wrote: see [`CallError::maybe_carried_out`].
     #[error("Salesforce answered {status}: {}", codes(errors))]
     Refused {
         /// The status of the answer.
@@ -98,9 +99,14 @@ impl CallError {
         }
     }
 
-    /// Whether the request may have been carried out all the same.
+    /// Whether the request may have been carried out all the same. An error of the server's own
+    /// (5xx) says that something broke, not when: before the write or after it.
     pub fn maybe_carried_out(&self) -> bool {
-        matches!(self, Self::MaybeSent(_))
+        match self {
+            Self::MaybeSent(_) => true,
+            Self::Refused { status, .. } => *status >= 500,
+            Self::NotSent(_) | Self::SignIn(_) => false,
+        }
     }
 
     /// Whether it says something of the records that were to be written: a delivery is not to be
@@ -172,6 +178,11 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// Whether it is for want of a sign-in, so that it is over as soon as that has gone well.
+    pub fn is_of_signing_in(&self) -> bool {
+        self.class == Class::SignIn || self.code.starts_with("salesforce.sign_in.")
+    }
+
     /// Explains `errors` of an answer of `status` (200 for a row of a collection). Names all of
     /// them; code and hint are those of the worst.
     pub fn of(status: u16, errors: &[ApiError]) -> Self {
@@ -374,7 +385,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_lost_answer_may_have_been_carried_out() {
+    fn a_server_that_breaks_down_may_have_carried_it_out() {
+        let refused = |status| CallError::Refused {
+            status,
+            errors: vec![error("UNKNOWN_EXCEPTION", "")],
+        };
+        assert!(refused(500).maybe_carried_out());
+        assert!(refused(503).maybe_carried_out());
+        assert!(!refused(400).maybe_carried_out());
+        assert!(!refused(403).maybe_carried_out());
+    }
+
+    #[test]
+    fn what_was_not_sent_was_not_carried_out_and_a_lost_answer_may_have_been() {
         let host = || "acme.my.salesforce.com".to_owned();
         let reason = || "reset".to_owned();
         let (connect, broken) = (

@@ -187,6 +187,29 @@ impl Client {
         self.sessions.current(&self.edge()).await.map(|_| ())
     }
 
+    /// Signs in after that has failed, so that whoever waits for it can go on. Where even a fresh
+    /// token was refused, a call shows whether the next one is taken.
+    pub async fn sign_in_again(&self) -> Result<(), SignInError> {
+        self.sign_in().await?;
+        if self.sessions.is_doubted()
+            && let Err(CallError::SignIn(error)) = self.limits().await
+        {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// How often signing in has gone well: if it grows, it is worth trying again what has failed
+    /// for want of a sign-in.
+    pub fn sign_ins(&self) -> u64 {
+        self.sessions.sign_ins()
+    }
+
+    /// The 18-character id of the user that we are signed in as, as the last token told.
+    pub fn user_id(&self) -> Option<String> {
+        self.sessions.user_id()
+    }
+
     fn edge(&self) -> Edge<'_> {
         Edge {
             http: &*self.http,
@@ -219,15 +242,16 @@ impl Client {
     pub(super) async fn call(&self, call: &Call) -> Result<Response<Bytes>, CallError> {
         let mut session = self.sessions.current(&self.edge()).await?;
         let mut answer = self.send_signed_in(call, &session).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
+        if answer.status() == StatusCode::UNAUTHORIZED && !self.sessions.is_doubted() {
             session = self.sessions.renewed(&session, &self.edge()).await?;
             answer = self.send_signed_in(call, &session).await?;
         }
         if answer.status() == StatusCode::UNAUTHORIZED {
             let error = token_refused(answer.body());
-            self.sessions.token_refused(&error);
+            self.sessions.token_refused(&session, &error).await;
             return Err(error.into());
         }
+        self.sessions.token_taken();
         check(answer)
     }
 
@@ -408,6 +432,51 @@ mod tests {
         assert!(!error.maybe_carried_out());
         assert_eq!(error.explain().code, "salesforce.sign_in.token_refused");
         assert!(matches!(org.client.sign_in_state(), SignInState::Failed(_)));
+    }
+
+    /// A client whose fresh token has just been refused.
+    async fn refused() -> Org {
+        let org = Org::signed_in().await;
+        for answer in [expired(), token("two"), expired()] {
+            org.http.then(answer);
+        }
+        assert!(org.client.limits().await.is_err());
+        org
+    }
+
+    #[tokio::test]
+    async fn after_a_fresh_token_was_refused_the_next_call_signs_in() {
+        let org = refused().await;
+        let before = org.http.sent().len();
+        org.http.then(token("three"));
+        org.http.then(json_answer(200, json!({})));
+        org.client.limits().await.unwrap();
+        assert_eq!(org.http.sent().len(), before + 2);
+        assert_eq!(org.last().header("authorization"), Some("Bearer three"));
+        assert_eq!(org.client.sign_in_state(), SignInState::SignedIn);
+    }
+
+    #[tokio::test]
+    async fn a_token_after_a_refused_one_has_to_be_taken_before_all_is_well() {
+        let org = refused().await;
+        let (before, sign_ins) = (org.http.sent().len(), org.client.sign_ins());
+        org.http.then(token("three"));
+        org.http.then(expired());
+        let error = org.client.sign_in_again().await.unwrap_err();
+        assert_eq!(error.code, "salesforce.sign_in.token_refused");
+        assert_eq!(
+            org.http.sent().len(),
+            before + 2,
+            "no other token is asked for"
+        );
+        assert!(matches!(org.client.sign_in_state(), SignInState::Failed(_)));
+        assert_eq!(org.client.sign_ins(), sign_ins);
+
+        org.http.then(token("four"));
+        org.http.then(json_answer(200, json!({})));
+        org.client.sign_in_again().await.unwrap();
+        assert_eq!(org.client.sign_in_state(), SignInState::SignedIn);
+        assert_eq!(org.client.sign_ins(), sign_ins + 1);
     }
 
     #[tokio::test]

@@ -29,11 +29,24 @@ impl AuditLine {
     }
 }
 
-/// By the least finished submission of each event.
-const ENDS: &str = "SELECT source, rank, COUNT(*) FROM (SELECT source, event_id, CAST(MIN(CASE outcome \
-     WHEN 'dead_letter' THEN 1 WHEN 'in_review' THEN 2 WHEN 'synced' THEN 3 WHEN 'merged' THEN 4 \
-     WHEN 'filtered' THEN 5 WHEN 'erased' THEN 6 ELSE 0 END) AS BIGINT) AS rank \
-     FROM submission GROUP BY source, event_id) AS ended WHERE rank > 0 GROUP BY source, rank";
+/// What the end of an event is: that of the least finished of its submissions.
+macro_rules! ends_of {
+    ($which:literal) => {
+        concat!(
+            "SELECT source, rank, COUNT(*) FROM (SELECT source, event_id, CAST(MIN(CASE outcome \
+             WHEN 'dead_letter' THEN 1 WHEN 'in_review' THEN 2 WHEN 'synced' THEN 3 WHEN 'merged' THEN 4 \
+             WHEN 'filtered' THEN 5 WHEN 'erased' THEN 6 ELSE 0 END) AS BIGINT) AS rank \
+             FROM submission ",
+            $which,
+            " GROUP BY source, event_id) AS ended WHERE rank > 0 GROUP BY source, rank"
+        )
+    };
+}
+
+const ENDS: &str = ends_of!("");
+
+/// Of these events only.
+pub(super) const ENDS_OF: &str = ends_of!("WHERE event_id {in $1}");
 
 /// In flight is counted from the outbox, not as what is left over: an event without an end whose
 /// delivery is gone must show as a difference.
@@ -53,7 +66,7 @@ const WAITING: &str = "SELECT source, COUNT(*) FROM (SELECT e.id, e.source FROM 
      UNION ALL SELECT e.id, e.source FROM event e JOIN replay r ON e.id = r.event_id) AS e \
      WHERE NOT EXISTS (SELECT 1 FROM submission s WHERE s.event_id = e.id) GROUP BY source";
 
-fn end_of_rank(rank: i64) -> Option<End> {
+pub(super) fn end_of_rank(rank: i64) -> Option<End> {
     [
         End::DeadLetter,
         End::Review,

@@ -100,10 +100,15 @@ impl Store {
             .await?;
         let replayed = !replays.is_empty();
         let rows = if replayed {
-            query(LISTED)
-                .bind(Value::Ids(replays))
+            let rows: Vec<Row> = query(LISTED)
+                .bind(Value::Ids(replays.clone()))
                 .all_while(connection, until_heavy())
-                .await?
+                .await?;
+            if rows.is_empty() {
+                drop(reader);
+                return self.give_up_replays(replays).await;
+            }
+            rows
         } else {
             let floor = floor(connection).await?;
             query(UNPROCESSED)
@@ -129,10 +134,14 @@ impl Store {
             .column(connection)
             .await?;
         if !replays.is_empty() {
-            let rows = query(LISTED)
-                .bind(Value::Ids(replays))
+            let rows: Vec<Row> = query(LISTED)
+                .bind(Value::Ids(replays.clone()))
                 .all_while(connection, until_heavy())
                 .await?;
+            if rows.is_empty() {
+                drop(write);
+                return self.give_up_replays(replays).await;
+            }
             return Ok(EventClaim {
                 events: rows.into_iter().map(event).collect::<Result<_, _>>()?,
                 replayed: true,
@@ -194,6 +203,32 @@ impl Store {
             replayed: false,
             taken: Taken::By(write),
         })
+    }
+
+    /// Events that went while they were to be replayed: nothing waits for them.
+    async fn give_up_replays(&self, replays: Vec<i64>) -> Result<EventClaim, StoreError> {
+        let mut write = self.write().await?;
+        query("DELETE FROM replay WHERE event_id {in $1}")
+            .bind(Value::Ids(replays))
+            .run(&mut write.connection())
+            .await?;
+        write.commit().await?;
+        self.inbox_changed.notify_one();
+        Ok(EventClaim {
+            events: Vec::new(),
+            replayed: true,
+            taken: Taken::UpTo(None),
+        })
+    }
+
+    /// The events that the inbox holds after `id`, in the order of their ids.
+    pub async fn events_after(&self, id: EventId, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let rows: Vec<Row> = query(UNPROCESSED)
+            .bind(id.0)
+            .bind(limit as i64)
+            .all(&mut self.database.read().await?.connection())
+            .await?;
+        rows.into_iter().map(event).collect()
     }
 
     /// One event, if the inbox still holds it.

@@ -24,6 +24,7 @@ mod outbox;
 mod plans;
 mod progress;
 mod record;
+mod retention;
 mod timeline;
 
 use std::fs::{File, TryLockError};
@@ -36,6 +37,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::config::StoreConfig;
+use crate::edge::fault::FaultPoints;
 use crate::edge::random::{self, IdGenerator, Ids};
 use crate::model::{LeadId, Millis};
 use dialect::{Connection, Database, Open, PostgresDatabase, SqliteDatabase, query};
@@ -49,6 +51,7 @@ pub use leases::Lease;
 pub use nodes::Node;
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
 pub use progress::Progress;
+pub use retention::{Cutoffs, Pass, Pruned};
 pub use timeline::{TimelineEntry, TimelineLine};
 
 /// Why the store did not do what it was asked. Nothing was changed.
@@ -136,6 +139,7 @@ pub struct Store {
     lease: Duration,
     /// When the inbox last took many events at once, in milliseconds.
     crowded_at: AtomicI64,
+    faults: FaultPoints,
     /// There may be new events, or events to replay.
     pub inbox_changed: Notify,
     /// There may be new deliveries.
@@ -157,6 +161,15 @@ const HIGHEST: &str = "SELECT COALESCE(MAX(id), 0) FROM (SELECT MAX(id) AS id FR
 impl Store {
     /// Opens the store of a configuration.
     pub async fn open(config: &StoreConfig, access: Access) -> Result<Arc<Self>, StoreError> {
+        Self::open_with(config, access, FaultPoints::default()).await
+    }
+
+    /// The same with points at which a test steps in.
+    pub async fn open_with(
+        config: &StoreConfig,
+        access: Access,
+        faults: FaultPoints,
+    ) -> Result<Arc<Self>, StoreError> {
         let lease = Duration::from_secs(config.lease_seconds);
         let (database, lock) = if Database::is_postgres(&config.url) {
             let database = PostgresDatabase::open(&config.url, lease).await?;
@@ -187,6 +200,7 @@ impl Store {
             node: Mutex::new(None),
             lease,
             crowded_at: AtomicI64::new(0),
+            faults,
             inbox_changed: Notify::new(),
             outbox_changed: Notify::new(),
             _lock: lock,
@@ -210,7 +224,19 @@ impl Store {
     /// Makes it so, and survives a loss of power, as does all that was committed before. To be used
     /// before anything is sent: a lead whose external id was lost would be made a second time.
     pub async fn commit_durably(&self, write: Write) -> Result<(), StoreError> {
-        self.database.commit_durably(write.0).await
+        self.database.commit_durably(write.0).await?;
+        self.reach("store.after_sync").await
+    }
+
+    /// Comes to a point at which a test may step in: see `edge::fault`.
+    pub async fn reach(&self, point: &'static str) -> Result<(), StoreError> {
+        let failed = |error| StoreError::Database(sqlx::Error::Io(error));
+        self.faults.reach(point).await.map_err(failed)
+    }
+
+    /// The points at which a test may step in.
+    pub fn faults(&self) -> &FaultPoints {
+        &self.faults
     }
 
     /// Notes that the inbox has just taken `events` at once.
@@ -224,7 +250,8 @@ impl Store {
     /// first while events come in crowds: what is behind still gets a fifth of the time.
     pub fn rest(&self, worked: Duration, now: Millis) -> Duration {
         let last = Millis(self.crowded_at.load(Ordering::Relaxed));
-        if now.since(last) < CROWD_LASTS {
+        // A time to come is of a clock that was set back since.
+        if last <= now && now.since(last) < CROWD_LASTS {
             (worked * RESTS).min(LONGEST_REST)
         } else {
             Duration::ZERO

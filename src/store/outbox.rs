@@ -115,6 +115,16 @@ pub(super) async fn insert(
 }
 
 impl Store {
+    /// How many deliveries and lines of timelines are kept.
+    pub async fn history_size(&self) -> Result<(u64, u64), StoreError> {
+        let mut reader = self.database.read().await?;
+        let (deliveries, lines): (i64, i64) =
+            query("SELECT (SELECT COUNT(*) FROM delivery), (SELECT COUNT(*) FROM timeline)")
+                .one(&mut reader.connection())
+                .await?;
+        Ok((deliveries as u64, lines as u64))
+    }
+
     /// Deliveries that are not at their end, and when the oldest of them was decided.
     pub async fn outbox_size(&self) -> Result<(u64, Option<Millis>), StoreError> {
         let mut reader = self.database.read().await?;

@@ -4,7 +4,7 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::dialect::{Database, Kind};
-use super::{Access, Store, inbox, leads, nodes, outbox};
+use super::{Access, Store, inbox, leads, nodes, outbox, retention};
 use crate::config::StoreConfig;
 
 #[path = "../../tests/support/postgres.rs"]
@@ -21,7 +21,7 @@ const TABLES: [&str; 8] = [
     "dead_letter",
 ];
 
-const HOT: [&str; 14] = [
+const HOT: [&str; 16] = [
     inbox::UNPROCESSED,
     inbox::LISTED,
     inbox::TO_REPLAY,
@@ -36,6 +36,8 @@ const HOT: [&str; 14] = [
     outbox::CLAIM,
     outbox::OWN,
     nodes::RELEASE,
+    retention::ENDED,
+    retention::OLD_DELIVERIES,
 ];
 
 #[tokio::test]

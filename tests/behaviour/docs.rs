@@ -55,7 +55,10 @@ fn links_between_pages_lead_somewhere() {
         for link in links(&text).filter(|link| !link.starts_with("https://")) {
             count += 1;
             let (path, heading) = link.split_once('#').unwrap_or((link, ""));
-            let target = file.parent().unwrap().join(path);
+            let target = match path {
+                "" => file.clone(),
+                path => file.parent().unwrap().join(path),
+            };
             assert!(target.exists(), "{page} links to {link}");
             assert!(
                 heading.is_empty() || has_heading(&target, heading),

@@ -13,7 +13,7 @@ use leadstream::daemon::{Daemon, StartError};
 use leadstream::edge::clock::{Clock as _, ManualClock};
 use leadstream::model::{End, Millis, SourceName};
 use leadstream::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
-use leadstream::store::{AuditLine, OpenDeadLetter};
+use leadstream::store::{AuditLine, OpenDeadLetter, Store};
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -157,6 +157,10 @@ impl TestDaemon {
 
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    pub fn store(&self) -> &Store {
+        self.daemon().store()
     }
 
     fn daemon(&self) -> &Daemon {

@@ -15,16 +15,15 @@ mod check;
 
 mod sandbox;
 
-#[path = "../support/postgres.rs"]
-mod postgres;
-mod postgres_support;
-
 mod audit;
 mod cli_run;
 mod daemon;
 mod demo;
 mod harness;
 mod replay;
+mod retention;
+mod sync;
+mod tools;
 
 /// The store that daemons run on: a file of their own.
 mod store {
@@ -32,5 +31,3 @@ mod store {
         "sqlite:leads.db".to_owned()
     }
 }
-mod sync;
-mod tools;

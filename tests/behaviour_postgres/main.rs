@@ -12,6 +12,9 @@ mod nodes;
 mod postgres;
 #[path = "../behaviour/replay.rs"]
 mod replay;
+#[path = "../behaviour/retention.rs"]
+mod retention;
+mod server;
 #[path = "../behaviour/sync/mod.rs"]
 mod sync;
 #[path = "../behaviour/tools.rs"]

@@ -187,7 +187,7 @@ async fn look_at(
     key: &str,
     fields: &BTreeSet<&str>,
 ) -> Result<HashMap<usize, Option<Map>>, CallError> {
-    let always = ["Id", key, write::LAST_MODIFIED];
+    let always = ["Id", key, write::LAST_MODIFIED, write::LAST_MODIFIED_BY];
     let fields: Vec<&str> = always
         .into_iter()
         .chain(fields.iter().copied().filter(|name| !always.contains(name)))
@@ -239,6 +239,7 @@ fn rows(
     sent: &mut [Option<Sent>],
 ) -> Vec<Row> {
     let key = client.config().external_id_field.as_str();
+    let our_user = client.user_id();
     let mut rows = Vec::with_capacity(leads.len());
     for (index, lead) in leads.iter().enumerate() {
         let record = match held.get(&index) {
@@ -259,7 +260,13 @@ fn rows(
             }
             None => None,
         };
-        let mut values = write::changes(&lead.wanted, record, lead.submitted_at, mapping);
+        let mut values = write::changes(
+            &lead.wanted,
+            record,
+            lead.submitted_at,
+            our_user.as_deref(),
+            mapping,
+        );
         if let (Some(record), true) = (record, values.is_empty()) {
             let id = text(record, "Id").unwrap_or_default().to_owned();
             sent[index] = Some(Sent::Unchanged { id });
@@ -611,6 +618,18 @@ mod tests {
             .collect();
         assert_eq!(lost.len(), 1, "{outcomes:?}");
         assert_eq!(org.http.lines().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn a_server_error_in_the_apis_own_form_asks_for_a_look() {
+        let org = Org::signed_in().await;
+        let broken = json!([{ "errorCode": "UNKNOWN_EXCEPTION", "message": "ErrorId: 1-2 (3)" }]);
+        org.http.then(json_answer(500, broken));
+        let outcomes = sent(&org, &[lead(1, None)]).await;
+        assert!(
+            matches!(outcomes[..], [Sent::Failed { unsure: true, .. }]),
+            "{outcomes:?}"
+        );
     }
 
     #[tokio::test]

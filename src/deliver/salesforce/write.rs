@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Mapping;
 use crate::config::WritePolicy;
 use crate::model::Millis;
-use crate::salesforce::Map;
+use crate::salesforce::{Map, same_record};
 
 /// Set by people and by the org's own routing once a lead exists, whatever the configuration says.
 const NEVER_ON_UPDATE: [&str; 2] = ["OwnerId", "Status"];
@@ -21,17 +21,39 @@ const OPT_OUTS: [&str; 3] = ["HasOptedOutOfEmail", "HasOptedOutOfFax", "DoNotCal
 /// When the record was last changed: to be read along with the fields, for `if_newer`.
 pub const LAST_MODIFIED: &str = "LastModifiedDate";
 
+/// Who changed it: the same, for our own writes are no reason not to write.
+pub const LAST_MODIFIED_BY: &str = "LastModifiedById";
+
+/// The fields that several deliveries of one lead, in their order, want to set: the newest value of
+/// each. Salesforce knows names in any case, and the configuration that wrote them may have changed
+/// its own in between.
+pub fn together<'a>(
+    deliveries: impl IntoIterator<Item = &'a BTreeMap<String, Value>>,
+) -> BTreeMap<String, Value> {
+    let mut wanted: BTreeMap<String, Value> = BTreeMap::new();
+    for fields in deliveries {
+        wanted.retain(|name, _| {
+            fields.contains_key(name)
+                || !fields.keys().any(|newer| newer.eq_ignore_ascii_case(name))
+        });
+        wanted.extend(fields.clone());
+    }
+    wanted
+}
+
 /// The fields to send so that Salesforce holds what of `wanted` may be written. Blank: nothing is
 /// to be sent.
 ///
 /// `held` is the record as Salesforce has it now, with every field of `wanted` (null where blank)
-/// and [`LAST_MODIFIED`]; none creates the record. A field that is missing from `held` counts as
+/// [`LAST_MODIFIED`] and [`LAST_MODIFIED_BY`]; none creates the record. A field that is missing from `held` counts as
 /// unknown: it is written only by policies that do not ask what is there. `submitted_at` is when
-/// the person gave the newest of the values.
+/// the person gave the newest of the values, `our_user` the Salesforce user that we write as, if
+/// it is known.
 pub fn changes(
     wanted: &BTreeMap<String, Value>,
     held: Option<&Map>,
     submitted_at: Millis,
+    our_user: Option<&str>,
     mapping: &Mapping,
 ) -> Map {
     let mut changes = Map::new();
@@ -42,7 +64,9 @@ pub fn changes(
         };
         let send = match held {
             None => policy != WritePolicy::Never,
-            Some(held) => may_update(name, &value, mapping, held, submitted_at),
+            Some(held) => may_update(name, &value, mapping, held, |held| {
+                is_newer(held, submitted_at, our_user)
+            }),
         };
         if send {
             changes.insert(name.clone(), value);
@@ -74,7 +98,7 @@ fn may_update(
     value: &Value,
     mapping: &Mapping,
     held: &Map,
-    submitted_at: Millis,
+    is_newer: impl Fn(&Map) -> bool,
 ) -> bool {
     if is_one_of(name, &NEVER_ON_UPDATE) {
         return false;
@@ -94,7 +118,7 @@ fn may_update(
             known_blank || current.is_some_and(|current| mapping.is_default(name, current))
         }
         WritePolicy::Always | WritePolicy::MostRestrictive => true,
-        WritePolicy::IfNewer => last_modified(held).is_some_and(|changed| submitted_at > changed),
+        WritePolicy::IfNewer => is_newer(held),
         WritePolicy::CreateOnly | WritePolicy::Never => false,
     }
 }
@@ -111,6 +135,14 @@ pub(super) fn get<'a>(record: &'a Map, name: &str) -> Option<&'a Value> {
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     })
+}
+
+/// Whether what the person gave is newer than what anybody else has last done to the record. That
+/// our own last write is later says nothing: deliveries of one lead go in their order.
+fn is_newer(held: &Map, submitted_at: Millis, our_user: Option<&str>) -> bool {
+    let by = get(held, LAST_MODIFIED_BY).and_then(Value::as_str);
+    let is_ours = by.zip(our_user).is_some_and(|(by, us)| same_record(by, us));
+    last_modified(held).is_some_and(|changed| is_ours || submitted_at > changed)
 }
 
 fn last_modified(held: &Map) -> Option<Millis> {
@@ -188,10 +220,19 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
+    /// In its short form; records name it in its long one.
+    const US: &str = "005xx000001SwiU";
+
     const NOON: Millis = Millis(1_772_366_400_000);
 
     fn update(policy: &str, wanted: Value, held: Value) -> Value {
-        let changes = changes(&fields(wanted), Some(&map(held)), NOON, &mapping(policy));
+        let changes = changes(
+            &fields(wanted),
+            Some(&map(held)),
+            NOON,
+            Some(US),
+            &mapping(policy),
+        );
         json!(changes)
     }
 
@@ -200,6 +241,17 @@ mod tests {
         let expect = if written { wanted.clone() } else { json!({}) };
         let held_text = held.to_string();
         assert_eq!(update(policy, wanted, held), expect, "{policy} {held_text}");
+    }
+
+    #[test]
+    fn of_several_deliveries_the_newest_value_goes_whatever_the_case_of_its_name() {
+        let deliveries = [
+            fields(json!({ "company": "Old", "Title": "CTO" })),
+            fields(json!({ "Company": "New", "City": "Berlin" })),
+            fields(json!({ "City": "Paris" })),
+        ];
+        let expect = json!({ "City": "Paris", "Company": "New", "Title": "CTO" });
+        assert_eq!(json!(together(&deliveries)), expect);
     }
 
     #[test]
@@ -244,11 +296,22 @@ mod tests {
     }
 
     #[test]
+    fn our_own_last_write_makes_no_submission_old() {
+        let held = |by: &str| {
+            json!({ "X__c": "old", "LastModifiedDate": "2026-03-01T13:00:00.000+0000",
+                    "LastModifiedById": by })
+        };
+        check("if_newer", held("005xx000001SwiUAAS"), true);
+        check("if_newer", held("005xx000001SwiuAAS"), false);
+        check("if_blank", held("005xx000001SwiUAAS"), false);
+    }
+
+    #[test]
     fn a_new_record_gets_all_but_what_is_never_written() {
         let wanted =
             json!({ "X__c": "new", "Status": "Open", "OwnerId": "005", "Id": "00Q", "Y__c": "" });
         for policy in POLICIES {
-            let created = changes(&fields(wanted.clone()), None, NOON, &mapping(policy));
+            let created = changes(&fields(wanted.clone()), None, NOON, None, &mapping(policy));
             let mut expect = json!({ "OwnerId": "005", "Status": "Open", "X__c": "new" });
             if matches!(policy, "never" | "most_restrictive") {
                 expect.as_object_mut().unwrap().remove("X__c");
@@ -284,6 +347,7 @@ mod tests {
             &fields(json!({ "DoNotCall": false })),
             None,
             NOON,
+            None,
             &mapping("always"),
         );
         assert_eq!(json!(never_created), json!({}));
@@ -363,7 +427,7 @@ mod tests {
                 held
             });
             let at = Millis(NOON.0 + age);
-            let written = changes(&wanted, held.as_ref(), at, &mapping);
+            let written = changes(&wanted, held.as_ref(), at, None, &mapping);
             for (name, value) in &written {
                 prop_assert!(!is_blank(value), "{name}");
                 let before = held.as_ref().and_then(|held| held.get(name));
@@ -378,7 +442,7 @@ mod tests {
             }
             let mut after = held.unwrap_or_default();
             after.extend(written);
-            prop_assert_eq!(changes(&wanted, Some(&after), at, &mapping).len(), 0);
+            prop_assert_eq!(changes(&wanted, Some(&after), at, None, &mapping).len(), 0);
         }
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::name::was_name_split;
 use super::{fold, phone};
-use crate::model::{KeyKind, MatchKey};
+use crate::model::{KeyKind, MatchKey, Note};
 
 /// The match keys of normalised fields.
 ///
 /// `PhoneAndLastName` is `+4930901820|muller`: the number in E.164 and [`fold::last_name`]. Numbers
-/// that could not be read are no key, and neither is a name without a letter.
-pub fn match_keys(fields: &BTreeMap<String, String>) -> Vec<MatchKey> {
+/// that could not be read are no key, and neither is a name without a letter. If `notes` say that a
+/// lone name was split, the whole is a last name as well.
+pub fn match_keys(fields: &BTreeMap<String, String>, notes: &[Note]) -> Vec<MatchKey> {
     let mut keys = Vec::new();
     if let Some(address) = fields.get("email") {
         keys.push(MatchKey {
@@ -17,15 +19,19 @@ pub fn match_keys(fields: &BTreeMap<String, String>) -> Vec<MatchKey> {
             value: address.clone(),
         });
     }
-    let last_name = fields
-        .get("last_name")
-        .map(|name| fold::last_name(name))
-        .unwrap_or_default();
-    if last_name.is_empty() {
-        return keys;
+    let mut last_names: Vec<String> = Vec::new();
+    if let Some(last) = fields.get("last_name") {
+        last_names.push(fold::last_name(last));
+        if let Some(first) = fields.get("first_name").filter(|_| was_name_split(notes)) {
+            last_names.push(fold::last_name(&format!("{first} {last}")));
+        }
     }
+    last_names.retain(|name| !name.is_empty());
     for field in ["phone", "mobile"] {
-        if let Some(number) = fields.get(field).and_then(|typed| phone::key(typed)) {
+        let Some(number) = fields.get(field).and_then(|typed| phone::key(typed)) else {
+            continue;
+        };
+        for last_name in &last_names {
             let key = MatchKey {
                 kind: KeyKind::PhoneAndLastName,
                 value: format!("{number}|{last_name}"),
@@ -47,7 +53,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let keys: Vec<String> = match_keys(&fields)
+        let keys: Vec<String> = match_keys(&fields, &[])
             .into_iter()
             .map(|key| key.value)
             .collect();

@@ -33,5 +33,6 @@ mod website;
 pub use assess::{Problem, assess};
 pub use context::NormaliseContext;
 pub use keys::match_keys;
+pub use name::was_name_split;
 pub use place::{Country, Region};
 pub use submission::{Normalised, normalise};

@@ -107,7 +107,7 @@ pub fn normalise(event: &Event, extracted: Extracted, context: &NormaliseContext
             at,
             vendor_id: extracted.vendor_id,
             attribution: attribution::normalise(extracted.attribution, context),
-            keys: match_keys(&draft.fields),
+            keys: match_keys(&draft.fields, &draft.notes),
             fields: draft.fields,
             notes: draft.notes,
         },

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use super::given_name;
 use super::merge::{KNOWN_EMAILS, KNOWN_PHONES};
+use super::name::Name;
 use crate::model::{Held, KeyKind, Lead, LeadId, MatchKey, Note, Submission};
-use crate::process::normalise::{fold, mailbox};
+use crate::process::normalise::mailbox;
 
 /// Which lead a submission belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,7 +77,37 @@ where
     resolution
 }
 
+/// Whether e-mail or name of `submission` say that it is not from the person of `lead`: both have
+/// one, and they differ. The sender's own id of a submission is not believed against that: a page
+/// may send one fixed value for everybody.
+pub fn contradicts(lead: &Lead, submission: &Submission) -> bool {
+    let record = &lead.record;
+    let is_other_email = submission.fields.get("email").is_some_and(|email| {
+        record.contains_key("email") && !has_value(record, &["email"], KNOWN_EMAILS, email)
+    });
+    is_other_email || names_contradict(record, submission)
+}
+
+/// Whether the names contradict, however they are read.
+fn names_contradict(record: &BTreeMap<String, Held>, submission: &Submission) -> bool {
+    let (held, given) = (Name::of_record(record), Name::of_submission(submission));
+    !held
+        .iter()
+        .any(|held| given.iter().any(|given| !held.contradicts(given)))
+}
+
 impl Resolution {
+    /// Notes that the sender's id of the submission is another person's, too.
+    pub fn note_reused_id(&mut self) {
+        Note::add(
+            &mut self.notes,
+            "resolve.reused_id",
+            "submission_id",
+            "another person's submission had the same id, so it says nothing: e-mail and phone \
+             decided. Have the page make a new one for each submission",
+        );
+    }
+
     fn note(&mut self, code: &str, kind: KeyKind, message: &str) {
         let field = match kind {
             KeyKind::Email => "email",
@@ -96,7 +126,9 @@ fn has_key(record: &BTreeMap<String, Held>, key: &MatchKey) -> bool {
                 .split_once('|')
                 .is_some_and(|(number, last_name)| {
                     has_value(record, &["phone", "mobile"], KNOWN_PHONES, number)
-                        && fold::last_name(value(record, "last_name")) == last_name
+                        && Name::of_record(record)
+                            .iter()
+                            .any(|name| name.has_last_name(last_name))
                 })
         }
     }
@@ -109,36 +141,35 @@ fn has_value(record: &BTreeMap<String, Held>, fields: &[&str], known: &str, want
             .any(|earlier| earlier == wanted)
 }
 
+/// Whether the name says that it is another person who shares the key.
 fn is_another_person(
     record: &BTreeMap<String, Held>,
     submission: &Submission,
     key: &MatchKey,
 ) -> bool {
-    let given = |name: &str| {
-        submission
-            .fields
-            .get(name)
-            .map(String::as_str)
-            .unwrap_or_default()
-    };
-    let first_names_contradict =
-        || given_name::contradict(value(record, "first_name"), given("first_name"));
-    let (one, other) = (value(record, "last_name"), given("last_name"));
     match key.kind {
-        KeyKind::Email => {
-            let last_names_differ = || {
-                !one.is_empty()
-                    && !other.is_empty()
-                    && fold::last_name(one) != fold::last_name(other)
-            };
-            mailbox::flags(&key.value).role && (first_names_contradict() || last_names_differ())
-        }
+        KeyKind::Email => mailbox::flags(&key.value).role && names_contradict(record, submission),
         KeyKind::PhoneAndLastName => {
-            let generations = (fold::generation(one), fold::generation(other));
-            let differ = matches!(generations, (Some(one), Some(other)) if one != other);
-            differ || first_names_contradict()
+            let last_name = last_name_of(key);
+            let of_key = |name: &Name| name.has_last_name(last_name);
+            let mut held = Name::of_record(record);
+            held.retain(of_key);
+            let mut given = Name::of_submission(submission);
+            given.retain(of_key);
+            !held.iter().any(|held| {
+                given
+                    .iter()
+                    .any(|given| !held.contradicts_beside_last_name(given))
+            })
         }
     }
+}
+
+/// The folded last name of a key of phone and last name.
+fn last_name_of(key: &MatchKey) -> &str {
+    key.value
+        .split_once('|')
+        .map_or("", |(_, last_name)| last_name)
 }
 
 fn value<'a>(record: &'a BTreeMap<String, Held>, field: &str) -> &'a str {
@@ -166,11 +197,19 @@ mod tests {
             source: SourceName::new("demo"),
             at: Millis(1),
             vendor_id: None,
-            keys: match_keys(&fields),
+            keys: match_keys(&fields, &[]),
             fields,
             attribution: BTreeMap::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// The same, with first and last name as we split them.
+    fn split(fields: &[(&str, &str)]) -> Submission {
+        let mut submission = submission(fields);
+        Note::add(&mut submission.notes, "name.split", "last_name", "split");
+        submission.keys = match_keys(&submission.fields, &submission.notes);
+        submission
     }
 
     fn lead(id: i64, fields: &[(&str, &str)]) -> Lead {
@@ -314,6 +353,40 @@ mod tests {
     }
 
     #[test]
+    fn what_both_have_and_differs_contradicts() {
+        let anna = lead(
+            1,
+            &[
+                ("email", "anna@acme.example"),
+                ("first_name", "Anna"),
+                ("last_name", "Miller"),
+            ],
+        );
+        for (fields, expect) in [
+            (&[("email", "anna@acme.example")][..], false),
+            (&[("email", "ben@acme.example")], true),
+            (&[("last_name", "MILLER")], false),
+            (&[("last_name", "Tal")], true),
+            (&[("first_name", "Annie"), ("last_name", "Miller")], false),
+            (&[("first_name", "Ben"), ("last_name", "Miller")], true),
+            (
+                &[("email", "anna@acme.example"), ("last_name", "Tal")],
+                true,
+            ),
+            (&[PHONE], false),
+        ] {
+            assert_eq!(
+                contradicts(&anna, &submission(fields)),
+                expect,
+                "{fields:?}"
+            );
+        }
+        let nameless = lead(1, &[PHONE]);
+        let other = submission(&[("email", "ben@acme.example"), ("last_name", "Tal")]);
+        assert!(!contradicts(&nameless, &other));
+    }
+
+    #[test]
     fn of_several_the_oldest_is_taken_and_noted() {
         let email = ("email", "anna@acme.example");
         let leads = [
@@ -344,6 +417,36 @@ mod tests {
         for email in ["a@acme.example", "b@acme.example"] {
             check(&leads, &[("email", email)], Some((1, KeyKind::Email)));
         }
+    }
+
+    #[test]
+    fn a_family_name_of_two_words_finds_its_lead_though_we_have_split_it() {
+        let whole = &[
+            PHONE,
+            ("first_name", "Gabriel"),
+            ("last_name", "García Márquez"),
+        ];
+        let lone = &[PHONE, ("first_name", "García"), ("last_name", "Márquez")];
+        let found = Some((LeadId(1), KeyKind::PhoneAndLastName));
+        let find = |leads: &[Lead], submission: &Submission| {
+            let resolution = resolve(submission, |_| leads);
+            resolution.lead.zip(resolution.by)
+        };
+        let mut known = lead(1, whole);
+        assert_eq!(find(&[known.clone()], &split(lone)), found);
+        merge(&mut known, &split(lone));
+        assert_eq!(known.record["first_name"].value, "Gabriel");
+        assert_eq!(find(&[known], &submission(whole)), found);
+
+        let mut guessed = lead(1, &[]);
+        merge(&mut guessed, &split(lone));
+        assert_eq!(find(&[guessed.clone()], &split(lone)), found);
+        assert_eq!(find(&[guessed.clone()], &submission(whole)), found);
+        assert!(!contradicts(&guessed, &submission(whole)));
+        // As the sender's own words, García is a given name.
+        assert_eq!(find(&[lead(1, lone)], &submission(whole)), None);
+        let other = &[PHONE, ("first_name", "Ana"), ("last_name", "Márquez")];
+        assert_eq!(find(&[guessed], &submission(other)), None);
     }
 
     #[test]

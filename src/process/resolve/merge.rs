@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::given_name;
 use crate::model::{EventId, Held, Lead, Millis, Submission, field};
-use crate::process::normalise::phone;
+use crate::process::normalise::{phone, was_name_split};
 
 /// Fields that say something together: a newer street beside an older city is no address.
 ///
@@ -56,6 +56,11 @@ const KNOWN: &[(&str, &[&str])] = &[
 pub(super) const KNOWN_EMAILS: &str = "known_emails";
 pub(super) const KNOWN_PHONES: &str = "known_phones";
 
+const NAMES: [&str; 2] = ["first_name", "last_name"];
+
+/// Which of the two are held as we split a lone name, joined by `;`.
+pub(super) const NAME_SPLIT: &str = "name_split";
+
 /// The most of them that are kept; the first by the alphabet, so that the order of arrival does
 /// not choose.
 const MAX_KNOWN: usize = 20;
@@ -64,7 +69,8 @@ const MAX_KNOWN: usize = 20;
 /// changed, in alphabetical order.
 ///
 /// Per field the newest value wins, and a blank never does. Except:
-/// - An initial (`A.`) never replaces a given name (`Anna`).
+/// - An initial (`A.`) never replaces a given name (`Anna`), and what we made of a lone name of two
+///   words never replaces one that was given in parts.
 /// - Address fields move together when a submission has a street or city, a phone with its
 ///   extension.
 /// - An opt-out is never taken back.
@@ -89,11 +95,11 @@ pub fn merge(lead: &mut Lead, submission: &Submission) -> Vec<String> {
             continue;
         }
         match name.as_str() {
-            "first_name" => fold.merge_given_name(value),
             name if OPT_OUTS.contains(&name) => fold.merge_opt_out(name, value),
             name => fold.keep_newest(name, value),
         }
     }
+    fold.merge_name(&submission.fields, was_name_split(&submission.notes));
     fold.merge_attribution(&submission.attribution);
     for ((name, fields), values) in KNOWN.iter().zip(known) {
         fold.remember(name, fields, values);
@@ -155,13 +161,41 @@ impl Fold<'_> {
         }
     }
 
-    /// Names before initials, then the newest.
-    fn merge_given_name(&mut self, value: &str) {
-        let is_name = |name: &str| !given_name::is_initials(name);
-        let new = (is_name(value), self.rank(), value);
-        let loses = |held: &Held| (is_name(&held.value), rank(held), held.value.as_str()) < new;
-        if self.record.get("first_name").is_none_or(loses) {
-            self.put("first_name", Some(self.held(value)));
+    /// What was given in parts before what we have split, names before initials, then the newest.
+    fn merge_name(&mut self, fields: &BTreeMap<String, String>, is_split: bool) {
+        let told = self.record.get(NAME_SPLIT).map(|held| held.value.clone());
+        let told = told.unwrap_or_default();
+        let mut split: BTreeSet<&str> = NAMES
+            .into_iter()
+            .filter(|name| told.split(';').any(|split| split == *name))
+            .collect();
+        for name in NAMES {
+            let Some(value) = fields.get(name) else {
+                continue;
+            };
+            let is_name = |value: &str| name != "first_name" || !given_name::is_initials(value);
+            let new = (!is_split, is_name(value), self.rank(), value.as_str());
+            let loses = |held: &Held| {
+                let (is_given, is_name) = (!split.contains(name), is_name(&held.value));
+                (is_given, is_name, rank(held), held.value.as_str()) < new
+            };
+            if self.record.get(name).is_none_or(loses) {
+                self.put(name, Some(self.held(value)));
+                if is_split {
+                    split.insert(name);
+                } else {
+                    split.remove(name);
+                }
+            }
+        }
+        let from = split.iter().filter_map(|name| self.record.get(*name));
+        let now = from.map(rank).max().map(|(at, event)| Held {
+            value: split.iter().copied().collect::<Vec<_>>().join(";"),
+            at,
+            event,
+        });
+        if now.is_some() || !told.is_empty() {
+            self.put(NAME_SPLIT, now);
         }
     }
 
@@ -317,6 +351,8 @@ fn rank(held: &Held) -> (Millis, EventId) {
 fn is_merged_apart(name: &str) -> bool {
     GROUPS.iter().any(|group| group.members.contains(&name))
         || KNOWN.iter().any(|(known, _)| *known == name)
+        || NAMES.contains(&name)
+        || name == NAME_SPLIT
         || field::ATTRIBUTION.contains(&name.strip_prefix(LAST).unwrap_or(name))
 }
 
@@ -350,7 +386,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{LeadId, SourceName};
+    use crate::model::{LeadId, Note, SourceName};
 
     fn submission(at: i64, event: i64, fields: &[(&str, &str)]) -> Submission {
         let (attribution, fields): (BTreeMap<String, String>, BTreeMap<String, String>) = fields
@@ -368,6 +404,12 @@ mod tests {
             keys: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// The same, with first and last name as we split them.
+    fn split(mut submission: Submission) -> Submission {
+        Note::add(&mut submission.notes, "name.split", "last_name", "split");
+        submission
     }
 
     fn lead() -> Lead {
@@ -425,6 +467,44 @@ mod tests {
             ],
             &[("first_name", "Anna"), ("last_name", "Miller")],
         );
+    }
+
+    #[test]
+    fn a_name_that_we_split_never_beats_one_given_in_parts() {
+        let parts = [("first_name", "Gabriel"), ("last_name", "García Márquez")];
+        let guess = [("first_name", "García"), ("last_name", "Márquez")];
+        check(
+            &[submission(1, 1, &parts), split(submission(2, 2, &guess))],
+            &parts,
+        );
+        check(
+            &[
+                submission(1, 1, &[("first_name", "G."), parts[1]]),
+                split(submission(2, 2, &guess)),
+            ],
+            &[("first_name", "G."), parts[1]],
+        );
+        check(
+            &[
+                split(submission(1, 1, &[("first_name", "Ana"), guess[1]])),
+                split(submission(2, 2, &guess)),
+            ],
+            &[guess[0], guess[1], ("name_split", "first_name;last_name")],
+        );
+        check(
+            &[
+                submission(1, 1, &[("first_name", "Gabriel")]),
+                split(submission(2, 2, &guess)),
+            ],
+            &[parts[0], guess[1], ("name_split", "last_name")],
+        );
+    }
+
+    #[test]
+    fn no_form_says_that_we_have_split_a_name() {
+        let parts = [("first_name", "Gabriel"), ("last_name", "García Márquez")];
+        let sent = [parts[0], parts[1], ("name_split", "first_name;last_name")];
+        check(&[submission(1, 1, &sent)], &parts);
     }
 
     #[test]
@@ -540,6 +620,8 @@ mod tests {
     fn any_submission() -> impl Strategy<Value = Submission> {
         let names = vec![
             "first_name",
+            "last_name",
+            "name_split",
             "title",
             "street",
             "city",
@@ -570,7 +652,14 @@ mod tests {
         };
         let fields = prop::collection::vec(prop::sample::select(names).prop_flat_map(value), 0..7);
         // Few moments and events, so that there are ties, even within one event.
-        (0..3i64, 1..4i64, fields).prop_map(|(at, event, fields)| submission(at, event, &fields))
+        (0..3i64, 1..4i64, fields, any::<bool>()).prop_map(|(at, event, fields, is_split)| {
+            let submission = submission(at, event, &fields);
+            if is_split {
+                split(submission)
+            } else {
+                submission
+            }
+        })
     }
 
     proptest! {

@@ -9,7 +9,8 @@ mod candidates;
 mod given_name;
 mod keys;
 mod merge;
+mod name;
 
-pub use candidates::{Resolution, resolve};
+pub use candidates::{Resolution, contradicts, resolve};
 pub use keys::KeyHasher;
 pub use merge::merge;

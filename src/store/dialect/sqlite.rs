@@ -8,7 +8,7 @@ use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
     SqlitePoolOptions, SqliteSynchronous,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::store::StoreError;
 
@@ -61,7 +61,7 @@ fn inbox_file(path: &Path) -> PathBuf {
 pub(in crate::store) struct SqliteDatabase {
     path: PathBuf,
     /// One connection: see `connect_writer`.
-    pub(super) writer: SqlitePool,
+    pub(in crate::store) writer: SqlitePool,
     pub(in crate::store) readers: SqlitePool,
     /// Beside the inbox's writer, for what must not hold it up.
     keeper: Mutex<SqliteConnection>,
@@ -111,6 +111,11 @@ impl SqliteDatabase {
             path: log.into(),
             source,
         })
+    }
+
+    /// The connection beside the inbox's writer.
+    pub(in crate::store) async fn keeper(&self) -> MutexGuard<'_, SqliteConnection> {
+        self.keeper.lock().await
     }
 
     /// Copies the inbox's log into its file, beside its writer.

@@ -3,7 +3,7 @@
 use leadstream::model::End;
 use serde_json::json;
 
-use crate::harness::{ANNA, TestDaemon, form_with};
+use crate::harness::{ANNA, Setup, TestDaemon, form_with};
 
 #[tokio::test]
 async fn a_lead_arrives_with_its_fields() {
@@ -90,6 +90,31 @@ async fn the_same_number_with_another_last_name_is_someone_else() {
 }
 
 #[tokio::test]
+async fn a_last_name_of_two_words_is_still_the_same_persons() {
+    let lead = r#"
+        FirstName = { from = "first_name", write = "always" }
+        LastName = { from = "last_name", write = "always" }
+    "#;
+    let test = TestDaemon::with(Setup {
+        lead,
+        ..Setup::default()
+    })
+    .await;
+    let gabriel = [
+        ("phone", "030 9018201"),
+        ("first_name", "Gabriel"),
+        ("last_name", "García Márquez"),
+    ];
+    test.post_and_end(&gabriel, End::Synced).await;
+    let again = [gabriel[0], gabriel[2], ("city", "Berlin")];
+    test.post_and_end(&again, End::Synced).await;
+    let lead = test.lead();
+    assert_eq!(lead["City"], "Berlin");
+    assert_eq!(lead["FirstName"], "Gabriel");
+    assert_eq!(lead["LastName"], "García Márquez");
+}
+
+#[tokio::test]
 async fn the_same_form_twice_is_one_touch_and_no_second_call() {
     let test = TestDaemon::start().await;
     test.post_and_end(ANNA, End::Synced).await;
@@ -97,6 +122,49 @@ async fn the_same_form_twice_is_one_touch_and_no_second_call() {
     test.post_and_end(ANNA, End::Merged).await;
     assert_eq!(test.sandbox.calls().api, calls);
     assert_eq!(test.leads().len(), 1);
+}
+
+#[tokio::test]
+async fn one_submission_id_on_everybodys_form_makes_nobody_someone_else() {
+    let test = TestDaemon::start().await;
+    let anna = form_with(ANNA, &[("submission_id", "form-1")]);
+    let ben = [
+        ("email", "ben@acme.example"),
+        ("last_name", "Tal"),
+        ("company", "Acme"),
+        ("submission_id", "form-1"),
+    ];
+    test.post_and_end(&anna, End::Synced).await;
+    test.post_and_end(&ben, End::Synced).await;
+    assert_eq!(test.leads().len(), 2);
+    // Each of them again, now that both are known by it.
+    test.post_and_end(&anna, End::Merged).await;
+    test.post_and_end(&ben, End::Merged).await;
+    test.post_and_end(&form_with(&anna, &[("city", "Berlin")]), End::Synced)
+        .await;
+    assert_eq!(test.leads().len(), 2);
+    let city = |email| test.lead_of(email).unwrap().get("City").cloned();
+    assert_eq!(city("anna.berg@acme.example"), Some(json!("Berlin")));
+    assert_eq!(city("ben@acme.example").unwrap_or_default(), json!(null));
+}
+
+#[tokio::test]
+async fn a_submission_that_is_sent_again_is_known_by_its_id_alone() {
+    let test = TestDaemon::start().await;
+    let first = [
+        ("phone", "030 9018201"),
+        ("last_name", "Berg"),
+        ("submission_id", "e2b1"),
+    ];
+    test.post_and_end(&first, End::Synced).await;
+    // Without the number it matches nobody.
+    let again = [
+        ("email", "anna.berg@acme.example"),
+        ("last_name", "Berg"),
+        ("submission_id", "e2b1"),
+    ];
+    test.post_and_end(&again, End::Synced).await;
+    assert_eq!(test.lead()["Email"], "anna.berg@acme.example");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use leadstream::model::End;
 use leadstream::sandbox::Faults;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{ANNA, Setup, TestDaemon, form_with};
 
@@ -197,4 +197,42 @@ async fn a_lead_that_was_converted_is_left_alone_and_says_so() {
     let letter = test.dead_letter().await;
     assert_eq!(letter.code, "salesforce.cannot_update_converted_lead");
     assert!(letter.hint.contains("contact"), "{letter:?}");
+}
+
+/// Whether a title that was given before our own last write is written, under `if_newer`; a person
+/// edits `edited` after that write.
+async fn writes_the_older_title(edited: Option<Value>) -> bool {
+    let title = |write: &str| format!(r#"Title = {{ from = "title", write = "{write}" }}"#);
+    let (never, if_newer) = (title("never"), title("if_newer"));
+    let setup = |lead| Setup {
+        lead,
+        ..Setup::default()
+    };
+    let email = ANNA[0];
+    let mut test = TestDaemon::with(setup(&never)).await;
+    test.post_and_end(ANNA, End::Synced).await;
+    let receipt = test
+        .post_and_end(&[email, ("title", "Chief")], End::Merged)
+        .await;
+    test.clock.advance(Duration::from_secs(60));
+    test.post_and_end(&[email, ("city", "Berlin")], End::Synced)
+        .await;
+    if let Some(edited) = edited {
+        test.edit(edited);
+    }
+
+    test.restart(setup(&if_newer)).await;
+    let output = test.command(&["replay", &receipt]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    test.drained().await;
+    test.lead()
+        .get("Title")
+        .is_some_and(|title| title == "Chief")
+}
+
+#[tokio::test]
+async fn our_own_write_makes_no_submission_old_and_a_persons_does() {
+    assert!(writes_the_older_title(None).await);
+    let edited = json!({ "Description": "Met at the fair" });
+    assert!(!writes_the_older_title(Some(edited)).await);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use leadstream::config::Secret;
+use leadstream::edge::clock::Clock as _;
 use leadstream::model::End;
 use leadstream::sandbox::{Faults, SandboxOptions};
 
@@ -164,6 +165,39 @@ async fn with_a_wrong_secret_leads_are_kept_until_it_is_put_right() {
     test.drained().await;
     assert_eq!(test.ends(End::Synced).await, 1);
     assert_eq!(test.get("/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn once_the_secret_is_put_right_leads_wait_no_longer() {
+    let sandbox = SandboxOptions {
+        client_secret: Some(Secret::new(SECRET)),
+        ..SandboxOptions::default()
+    };
+    let test = TestDaemon::with(Setup {
+        sandbox,
+        ..Setup::default()
+    })
+    .await;
+    test.until("signed in", async || test.get("/readyz").await.0 == 200)
+        .await;
+    let secret = test.directory().join("secret");
+    std::fs::write(&secret, "mistyped").unwrap();
+    test.sandbox.expire_tokens();
+    test.post(ANNA).await;
+    test.outbox_holds(1).await;
+    // So long that a quarter of an hour lies between two tries.
+    for _ in 0..10 {
+        let tries = test.calls("token");
+        test.clock.advance(MINUTES);
+        test.until("it is tried", async || test.calls("token") > tries)
+            .await;
+    }
+    std::fs::write(&secret, SECRET).unwrap();
+    let mended = test.clock.now();
+    test.drained().await;
+    assert_eq!(test.ends(End::Synced).await, 1);
+    let waited = test.clock.now().since(mended);
+    assert!(waited < Duration::from_secs(3 * 60), "{waited:?}");
 }
 
 #[tokio::test]

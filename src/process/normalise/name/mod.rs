@@ -9,6 +9,7 @@ use super::draft::Draft;
 use super::place::Country;
 use super::text::{self, Lines};
 use super::{email, fold, mailbox, placeholder};
+use crate::model::Note;
 use case::Alphabet;
 use split::Split;
 
@@ -35,6 +36,15 @@ impl Hints {
 
 /// The longest name that is kept, in characters.
 pub(super) const MAX_CHARS: usize = 200;
+
+/// The code of the note that says so.
+const SPLIT: &str = "name.split";
+
+/// Whether first and last name are what we made of one of the two, by the notes of normalising: a
+/// guess, where the sender might have meant a family name of two words (García Márquez).
+pub fn was_name_split(notes: &[Note]) -> bool {
+    notes.iter().any(|note| note.code == SPLIT)
+}
 
 const FIELDS: [&str; 3] = ["full_name", "first_name", "last_name"];
 
@@ -263,7 +273,7 @@ fn split_sole(draft: &mut Draft, field: &str, name: String, hints: &Hints) {
         draft.set(field, &name);
     } else {
         draft.note(
-            "name.split",
+            SPLIT,
             field,
             "the whole name was in this field; split into first and last name",
         );

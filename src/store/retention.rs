@@ -1,0 +1,236 @@
+//! What is too old to be kept goes in small steps, each a transaction of its own, so that nobody
+//! waits for it.
+//!
+//! An event leaves in three: its ends are added to the ledger and what was read in it goes; then it
+//! goes itself; then it is forgotten that it was about to. Stopped anywhere between, the books
+//! balance, and the next step goes on. On SQLite the inbox is another file, which no transaction
+//! spans; elsewhere it is done the same way.
+
+use super::audit::{ENDS_OF, end_of_rank};
+use super::dialect::{Connection, Database, Value, insert, query};
+use super::{Lease, Store, StoreError};
+use crate::config::StoreConfig;
+use crate::edge::random::first_id_at;
+use crate::model::Millis;
+
+/// The most rows that go in one step.
+const STEP: i64 = 500;
+
+/// The most pages that SQLite gives back in one step.
+const PAGES: &str = "PRAGMA incremental_vacuum(250)";
+
+/// What is older than these goes. Ids tell the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cutoffs {
+    events: i64,
+    timeline: i64,
+    deliveries: i64,
+}
+
+/// How far a pass over all tables has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pass {
+    event: i64,
+    delivery: i64,
+}
+
+/// What a step has removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Events, with their submissions.
+    pub events: u64,
+    /// Lines of timelines.
+    pub timeline: u64,
+    /// Deliveries that were done.
+    pub deliveries: u64,
+    /// There may be more.
+    pub more: bool,
+}
+
+impl Cutoffs {
+    /// As configured, at `now`.
+    pub fn of(config: &StoreConfig, now: Millis) -> Self {
+        let before = |days: u32| {
+            let millis = i64::from(days) * 24 * 60 * 60 * 1000;
+            first_id_at(Millis(now.0 - millis))
+        };
+        Self {
+            events: before(config.keep_events_days),
+            timeline: before(config.keep_timeline_days),
+            deliveries: before(config.keep_deliveries_days),
+        }
+    }
+}
+
+/// Old events that are at an end that needs nobody.
+pub(super) const ENDED: &str = "SELECT e.id FROM event e WHERE e.id > $1 AND e.id < $2 \
+     AND EXISTS (SELECT 1 FROM submission s WHERE s.event_id = e.id) \
+     AND NOT EXISTS (SELECT 1 FROM submission s WHERE s.event_id = e.id \
+     AND (s.outcome IS NULL OR s.outcome IN ('dead_letter', 'in_review'))) \
+     AND e.id NOT IN (SELECT event_id FROM leaving) ORDER BY e.id LIMIT $3";
+
+/// Those of them for which that is still so, now that nobody can change it.
+const STILL_ENDED: &str = "SELECT event_id FROM submission WHERE event_id {in $1} \
+     AND event_id NOT IN (SELECT event_id FROM replay) \
+     GROUP BY event_id HAVING COUNT(*) = SUM(CASE WHEN outcome IN ('synced', 'merged', 'filtered', 'erased') \
+     THEN 1 ELSE 0 END)";
+
+const OLD_LINES: &str = "DELETE FROM timeline WHERE id IN \
+     (SELECT id FROM timeline WHERE id < $1 ORDER BY id LIMIT $2)";
+
+pub(super) const OLD_DELIVERIES: &str = "SELECT id FROM delivery WHERE id > $1 AND id < $2 \
+     AND state IN ('done', 'superseded') ORDER BY id LIMIT $3";
+
+impl Store {
+    /// Removes a little of what is older than `cutoffs`, as the holder of `lease`. `pass` begins
+    /// anew when there is no more.
+    pub async fn prune(
+        &self,
+        lease: &Lease,
+        cutoffs: &Cutoffs,
+        pass: &mut Pass,
+    ) -> Result<Pruned, StoreError> {
+        self.finish_leaving().await?;
+        let events = self.let_events_go(lease, cutoffs, pass).await?;
+        let mut write = self.write().await?;
+        write.guard(lease).await?;
+        let connection = &mut write.connection();
+        let timeline = query(OLD_LINES)
+            .bind(cutoffs.timeline)
+            .bind(STEP)
+            .run(connection)
+            .await?;
+        let deliveries: Vec<i64> = query(OLD_DELIVERIES)
+            .bind(pass.delivery)
+            .bind(cutoffs.deliveries)
+            .bind(STEP)
+            .column(connection)
+            .await?;
+        let removed = deliveries.len();
+        pass.delivery = deliveries.last().copied().unwrap_or(pass.delivery);
+        query("DELETE FROM delivery WHERE id {in $1}")
+            .bind(Value::Ids(deliveries))
+            .run(connection)
+            .await?;
+        write.commit().await?;
+        let full = STEP as u64;
+        let pruned = Pruned {
+            events,
+            timeline,
+            deliveries: removed as u64,
+            more: events > 0 || timeline == full || removed as u64 == full,
+        };
+        if pruned.events + pruned.timeline + pruned.deliveries > 0 {
+            self.give_pages_back().await?;
+        }
+        if !pruned.more {
+            *pass = Pass::default();
+        }
+        Ok(pruned)
+    }
+
+    /// Moves the ends of old events into the ledger, and removes what was read in them.
+    async fn let_events_go(
+        &self,
+        lease: &Lease,
+        cutoffs: &Cutoffs,
+        pass: &mut Pass,
+    ) -> Result<u64, StoreError> {
+        let found: Vec<i64> = query(ENDED)
+            .bind(pass.event)
+            .bind(cutoffs.events)
+            .bind(STEP)
+            .column(&mut self.database.read().await?.connection())
+            .await?;
+        let Some(last) = found.last().copied() else {
+            return Ok(0);
+        };
+        let mut write = self.write().await?;
+        write.guard(lease).await?;
+        let connection = &mut write.connection();
+        let going: Vec<i64> = query(STILL_ENDED)
+            .bind(Value::Ids(found))
+            .column(connection)
+            .await?;
+        let ends: Vec<(String, i64, i64)> = query(ENDS_OF)
+            .bind(Value::Ids(going.clone()))
+            .all(connection)
+            .await?;
+        insert(
+            connection,
+            "INSERT INTO ledger (source, outcome, events) VALUES",
+            "ON CONFLICT (source, outcome) DO UPDATE SET events = ledger.events + excluded.events",
+            &ends,
+            |values, (source, rank, count)| {
+                values.push(&**source)?;
+                values.push(end_of_rank(*rank).map(crate::model::End::name))?;
+                values.push(*count)
+            },
+        )
+        .await?;
+        insert(
+            connection,
+            "INSERT INTO leaving (event_id) VALUES",
+            "",
+            &going,
+            |values, id| values.push(*id),
+        )
+        .await?;
+        for forget in [
+            "DELETE FROM dead_letter WHERE event_id {in $1}",
+            "DELETE FROM submission WHERE event_id {in $1}",
+        ] {
+            query(forget)
+                .bind(Value::Ids(going.clone()))
+                .run(connection)
+                .await?;
+        }
+        write.commit().await?;
+        pass.event = last;
+        Ok(going.len() as u64)
+    }
+
+    /// Removes the events that stand in the ledger: not in the step that put them there, so that
+    /// whoever balances the books has long begun to read by then.
+    async fn finish_leaving(&self) -> Result<(), StoreError> {
+        let leaving: Vec<i64> = query("SELECT event_id FROM leaving ORDER BY event_id LIMIT $1")
+            .bind(STEP)
+            .column(&mut self.database.read().await?.connection())
+            .await?;
+        if leaving.is_empty() {
+            return Ok(());
+        }
+        const REMOVE: &str = "DELETE FROM event WHERE id {in $1}";
+        if let Database::Sqlite(database) = &self.database {
+            let mut keeper = database.keeper().await;
+            query(REMOVE)
+                .bind(Value::Ids(leaving.clone()))
+                .run(&mut Connection::Sqlite(&mut keeper))
+                .await?;
+        }
+        let mut write = self.write().await?;
+        let connection = &mut write.connection();
+        if let Database::Postgres(_) = self.database {
+            query(REMOVE)
+                .bind(Value::Ids(leaving.clone()))
+                .run(connection)
+                .await?;
+        }
+        query("DELETE FROM leaving WHERE event_id {in $1}")
+            .bind(Value::Ids(leaving))
+            .run(connection)
+            .await?;
+        write.commit().await
+    }
+
+    /// SQLite's files get smaller, if they were made by a version that saw to it; PostgreSQL sees to
+    /// it itself.
+    async fn give_pages_back(&self) -> Result<(), StoreError> {
+        if let Database::Sqlite(database) = &self.database {
+            sqlx::query(PAGES).execute(&database.writer).await?;
+            let mut keeper = database.keeper().await;
+            sqlx::query(PAGES).execute(&mut *keeper).await?;
+        }
+        Ok(())
+    }
+}
