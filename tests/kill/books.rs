@@ -14,11 +14,12 @@ use super::program::{DaemonProcess, Site};
 use super::wait;
 
 /// The longest that what was accepted may take to reach its end. Waits after faults double, so
-/// some leads need several seconds.
-const DRAINED: Duration = Duration::from_secs(60);
+/// some leads need many seconds.
+const DRAINED: Duration = Duration::from_secs(120);
 
-/// Waits until nothing is in flight.
+/// Ends all faults, and waits until nothing is in flight.
 pub fn drain(site: &Site, daemon: &DaemonProcess) {
+    site.sandbox.set_faults("{}");
     wait::until_or(
         "everything reaches its end",
         DRAINED,

@@ -18,6 +18,9 @@ const CLIENTS: u64 = 4;
 /// The most posts between two kills: a burst, that a debug build has digested within seconds.
 const MOST_POSTS: u64 = 400;
 
+/// The same with two nodes: nothing is lost when one is killed, and all of it has to be posted.
+const MOST_POSTS_TO_NODES: u64 = 250;
+
 /// How long a client that has another node waits for an answer before it tries there.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -184,8 +187,12 @@ impl Posted {
     /// Posts until the other side is gone, or it is enough.
     fn post_all(&self, counters: &Counters, doors: &Doors, mut dice: Dice) {
         let mut client = Client::of(doors);
+        let most_posts = match doors.count() {
+            1 => MOST_POSTS,
+            _ => MOST_POSTS_TO_NODES,
+        };
         while !counters.enough.load(Ordering::Relaxed)
-            && counters.posts.fetch_add(1, Ordering::Relaxed) < MOST_POSTS
+            && counters.posts.fetch_add(1, Ordering::Relaxed) < most_posts
         {
             let post = self.next(&mut dice);
             let first_door = dice.roll(doors.count() as u64) as usize;
