@@ -20,8 +20,7 @@ use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
 use crate::edge::supervise::Supervisor;
 use crate::ingest::{self, HooksState, captcha_endpoint};
-use crate::process::resolve::KeyHasher;
-use crate::process::{Process, Rules, SourceRules};
+use crate::process::{Process, Rules};
 use crate::retention::Retention;
 use crate::salesforce::{Client, SignInState, allowed_hosts};
 use crate::store::{Access, Store, StoreError};
@@ -135,16 +134,7 @@ impl Daemon {
             patience,
         ));
 
-        let rules = Rules {
-            mapping: Arc::clone(&mapping),
-            sources: config
-                .sources
-                .iter()
-                .map(|(name, source)| (name.clone(), SourceRules::of(source)))
-                .collect(),
-            keys: KeyHasher::new(store.key_secret()),
-            config_hash: config.hash.clone(),
-        };
+        let rules = Rules::of(config, Arc::clone(&mapping), store.key_secret());
         let process = Process::new(
             Arc::clone(&store),
             rules,

@@ -8,6 +8,9 @@
 mod acknowledge;
 mod end_to_end;
 mod load;
+#[path = "../../tests/support/postgres.rs"]
+mod postgres;
+mod process;
 mod reference;
 mod server;
 
@@ -45,6 +48,18 @@ fn main() -> std::io::Result<()> {
             };
             runtime(true)?.block_on(reference::serve(name, Path::new(directory)))
         }
+        Some("process-one") => {
+            let number = |index: usize| arguments.get(index)?.parse::<u64>().ok();
+            let (Some(place), Some(known), Some(nodes), Some(events)) =
+                (arguments.get(1), number(2), number(3), number(4))
+            else {
+                return Err(std::io::Error::other(
+                    "process-one <sqlite|postgres> <known> <nodes> <events>",
+                ));
+            };
+            runtime(true)?.block_on(process::run_one(place, known, nodes as usize, events))
+        }
+        Some("process") => process::run_all(number("--events", 50_000)),
         Some("acknowledge") => acknowledge::run(&runtime(false)?, number("--rounds", 5)),
         Some("end-to-end") => end_to_end::run(&runtime(false)?, number("--leads", 100_000)),
         _ => {

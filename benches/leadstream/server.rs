@@ -101,38 +101,48 @@ impl Server {
 
     /// Processor seconds that it has used.
     pub fn processor_seconds(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect();
-        let ticks = |index: usize| {
-            fields
-                .get(index)
-                .and_then(|ticks| ticks.parse::<f64>().ok())
-                .unwrap_or(0.0)
-        };
-        // USER_HZ is 100 on Linux.
-        Ok((ticks(11) + ticks(12)) / 100.0)
+        processor_seconds_of(&self.child.id().to_string())
     }
 
     /// A line of /proc/<pid>/status, in MiB.
     pub fn memory_mib(&self, line: &str) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let kib = status
-            .lines()
-            .find_map(|text| text.strip_prefix(line))
-            .and_then(|rest| {
-                rest.trim_start_matches(':')
-                    .split_whitespace()
-                    .next()?
-                    .parse::<f64>()
-                    .ok()
-            });
-        Ok(kib.unwrap_or(0.0) / 1024.0)
+        memory_mib_of(&self.child.id().to_string(), line)
     }
+}
+
+/// Processor seconds that a process has used.
+pub fn processor_seconds_of(process: &str) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|ticks| ticks.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    // USER_HZ is 100 on Linux.
+    Ok((ticks(11) + ticks(12)) / 100.0)
+}
+
+/// A line of a process's status, in MiB.
+pub fn memory_mib_of(process: &str, line: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kib = status
+        .lines()
+        .find_map(|text| text.strip_prefix(line))
+        .and_then(|rest| {
+            rest.trim_start_matches(':')
+                .split_whitespace()
+                .next()?
+                .parse::<f64>()
+                .ok()
+        });
+    Ok(kib.unwrap_or(0.0) / 1024.0)
 }
 
 /// GETs `path`, with the head of the answer.

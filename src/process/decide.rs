@@ -2,13 +2,14 @@
 //! same changes; time and ids are arguments.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::normalise::{NormaliseContext, Normalised, assess, normalise};
 use super::resolve::{KeyHasher, Resolution, contradicts, merge, resolve};
-use crate::config::SourceConfig;
+use crate::config::{Config, SourceConfig};
 use crate::connector::ExtractError;
 use crate::deliver::salesforce::Mapping;
 use crate::model::{
@@ -23,13 +24,28 @@ use crate::store::{
 #[derive(Debug)]
 pub struct Rules {
     /// Lead fields to Salesforce fields.
-    pub mapping: std::sync::Arc<Mapping>,
+    pub mapping: Arc<Mapping>,
     /// By source.
     pub sources: HashMap<SourceName, SourceRules>,
     /// Hashes match keys, and what else is to be recognised but not shown.
     pub keys: KeyHasher,
     /// The configuration, as leads name it.
     pub config_hash: String,
+}
+
+impl Rules {
+    /// The rules of a configuration; `key_secret` is the store's.
+    pub fn of(config: &Config, mapping: Arc<Mapping>, key_secret: [u8; 16]) -> Self {
+        let sources = config.sources.iter();
+        Self {
+            mapping,
+            sources: sources
+                .map(|(name, source)| (name.clone(), SourceRules::of(source)))
+                .collect(),
+            keys: KeyHasher::new(key_secret),
+            config_hash: config.hash.clone(),
+        }
+    }
 }
 
 /// What deciding needs of one source.

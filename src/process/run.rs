@@ -10,7 +10,7 @@ use tracing::{debug, error, warn};
 use super::decide::{Known, Prepared, Rules, decide};
 use crate::edge::clock::SharedClock;
 use crate::edge::shutdown::Shutdown;
-use crate::model::{End, Event, LeadId, SourceName};
+use crate::model::{End, Event, LeadId, Millis, SourceName};
 use crate::store::{Changes, Store, StoreError, Write};
 use crate::telemetry::{EndLabel, Metrics};
 
@@ -74,7 +74,7 @@ impl Process {
         if events.is_empty() {
             return Ok(Progress::Idle);
         }
-        let prepared: Vec<Prepared> = events
+        let mut prepared: Vec<Prepared> = events
             .into_iter()
             .map(|event| self.prepare(event, replayed))
             .collect();
@@ -82,22 +82,19 @@ impl Process {
         let now = self.clock.now();
         self.store.reach("process.before_write").await?;
         let mut write = claim.into_write(&self.store).await?;
-        let mut known = load(&mut write, &prepared).await?;
-        // What is decided for a lead now must come after what another node decided before.
-        self.store.raise_ids(known.highest_delivery());
-        let mut changes = Changes::default();
-        let mut next_id = || self.store.take_ids(now, 1).first();
-        for prepared in &prepared {
-            decide(
-                prepared,
-                &mut known,
-                &self.rules,
-                now,
-                &mut next_id,
-                &mut changes,
-            );
-        }
-        changes.leads = known.into_changed_leads();
+        let changes = loop {
+            let known = load(&mut write, &prepared).await?;
+            // What is decided for a lead now must come after what another node decided before.
+            self.store.raise_ids(known.highest_delivery());
+            match self.decide(&prepared, known, now) {
+                Ok(changes) => break changes,
+                Err(crashed) => {
+                    let event = prepared[crashed].event.clone();
+                    error!(event.id = %event.id, source = %event.source, "deciding an event crashed; it is a dead letter now");
+                    prepared[crashed] = Prepared::crashed(event, replayed);
+                }
+            }
+        };
         let ids = self.store.take_ids(now, changes.ids_needed());
         write.apply(&changes, ids, now).await?;
         self.store.reach("process.before_commit").await?;
@@ -114,6 +111,33 @@ impl Process {
             "processed"
         );
         Ok(Progress::Processed(prepared.len()))
+    }
+
+    /// What a batch changes; or the place of the event that deciding has crashed on.
+    fn decide(
+        &self,
+        prepared: &[Prepared],
+        mut known: Known,
+        now: Millis,
+    ) -> Result<Changes, usize> {
+        let mut changes = Changes::default();
+        let mut next_id = || self.store.take_ids(now, 1).first();
+        for (index, event) in prepared.iter().enumerate() {
+            let one = || {
+                decide(
+                    event,
+                    &mut known,
+                    &self.rules,
+                    now,
+                    &mut next_id,
+                    &mut changes,
+                );
+            };
+            // What was half decided is dropped with all that the batch was to change.
+            catch_unwind(AssertUnwindSafe(one)).map_err(|_| index)?;
+        }
+        changes.leads = known.into_changed_leads();
+        Ok(changes)
     }
 
     /// Steps until told to stop.

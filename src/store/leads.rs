@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::dialect::{Connection, Kind, Value, insert, query};
 use super::timeline::{self, TimelineEntry};
 use super::{StoreError, Write, dead_letters, outbox, record};
@@ -184,7 +186,8 @@ impl Write {
         let connection = &mut self.connection();
         insert_keys(connection, &changes.keys).await?;
         insert_leads(connection, &changes.leads, now).await?;
-        insert_touches(connection, &changes.touches, &mut ids).await?;
+        let touches = new_touches(connection, changes).await?;
+        insert_touches(connection, &touches, &mut ids).await?;
         timeline::insert(connection, &changes.timeline, &mut ids).await?;
         dead_letters::insert(connection, &changes.dead_letters, &mut ids).await?;
         outbox::insert(connection, &changes.deliveries).await?;
@@ -257,6 +260,26 @@ async fn insert_keys(connection: &mut Connection<'_>, keys: &[NewKey]) -> Result
     Ok(())
 }
 
+/// The touches of a batch without those that a replayed event has left before.
+async fn new_touches<'c>(
+    connection: &mut Connection<'_>,
+    changes: &'c Changes,
+) -> Result<Cow<'c, [Touch]>, StoreError> {
+    if changes.replayed.is_empty() {
+        return Ok(Cow::Borrowed(&changes.touches));
+    }
+    let leads = changes.touches.iter().map(|touch| touch.lead.0);
+    let left: Vec<(i64, i64)> =
+        query("SELECT lead_id, event_id FROM touch WHERE lead_id {in $1} AND event_id {in $2}")
+            .bind(Value::ids(leads))
+            .bind(Value::ids(changes.replayed.iter().map(|event| event.0)))
+            .all(connection)
+            .await?;
+    let touches = changes.touches.iter();
+    let new = touches.filter(|touch| !left.contains(&(touch.lead.0, touch.event.0)));
+    Ok(new.cloned().collect())
+}
+
 async fn insert_touches(
     connection: &mut Connection<'_>,
     touches: &[Touch],
@@ -299,4 +322,47 @@ async fn insert_submissions(
     })
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::StoreConfig;
+    use crate::store::{Access, Store};
+
+    #[tokio::test]
+    async fn a_replay_adds_no_second_touch_and_a_missing_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/test.db", folder.path().display());
+        let store = Store::open(&StoreConfig::at(&url), Access::Daemon)
+            .await
+            .unwrap();
+        let touch = |event| Touch {
+            lead: LeadId(1),
+            event: EventId(event),
+            source: SourceName::new("demo"),
+            at: Millis(0),
+            campaign: None,
+            attribution: "{}".to_owned(),
+        };
+        let apply = async |event, replayed: &[EventId]| {
+            let changes = Changes {
+                touches: vec![touch(event)],
+                replayed: replayed.to_vec(),
+                ..Changes::default()
+            };
+            let ids = store.take_ids(Millis(0), changes.ids_needed());
+            let mut write = store.write().await.unwrap();
+            write.apply(&changes, ids, Millis(0)).await.unwrap();
+            write.commit().await.unwrap();
+            let mut reader = store.database.read().await.unwrap();
+            query("SELECT event_id FROM touch ORDER BY id")
+                .column::<i64>(&mut reader.connection())
+                .await
+                .unwrap()
+        };
+        assert_eq!(apply(7, &[]).await, [7]);
+        assert_eq!(apply(7, &[EventId(7)]).await, [7]);
+        assert_eq!(apply(8, &[EventId(8)]).await, [7, 8]);
+    }
 }

@@ -14,8 +14,7 @@ use leadstream::edge::fault::FaultPoints;
 use leadstream::edge::http::Http;
 use leadstream::ingest::{self, Append, AppendError, GroupCommit, HooksState, Inbox};
 use leadstream::model::{EventId, Millis, NewEvent};
-use leadstream::process::resolve::KeyHasher;
-use leadstream::process::{self, Process, Rules, SourceRules};
+use leadstream::process::{self, Process, Rules};
 use leadstream::salesforce::Client;
 use leadstream::store::{Access, Store, StoreError};
 use leadstream::telemetry::Metrics;
@@ -153,16 +152,7 @@ impl Alive {
             http,
             Arc::clone(&metrics),
         ));
-        let rules = Rules {
-            mapping: Arc::clone(&mapping),
-            sources: config
-                .sources
-                .iter()
-                .map(|(name, source)| (name.clone(), SourceRules::of(source)))
-                .collect(),
-            keys: KeyHasher::new(store.key_secret()),
-            config_hash: config.hash.clone(),
-        };
+        let rules = Rules::of(config, Arc::clone(&mapping), store.key_secret());
         let process = Process::new(
             Arc::clone(&store),
             rules,

@@ -82,6 +82,7 @@ pub struct Server {
     running: Mutex<Option<Child>>,
     port: OnceLock<u16>,
     databases: AtomicU64,
+    durable: bool,
 }
 
 /// Whom PostgreSQL runs as where we are root: it refuses that.
@@ -97,7 +98,18 @@ impl Server {
         installed().map(Self::of).or_else(skip)
     }
 
+    /// The same as people run it, for benches: what is committed survives a loss of power.
+    pub fn start_durable() -> Option<Self> {
+        installed()
+            .map(|programs| Self::with(programs, true))
+            .or_else(skip)
+    }
+
     fn of(programs: PathBuf) -> Self {
+        Self::with(programs, false)
+    }
+
+    fn with(programs: PathBuf, durable: bool) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("leadstream-postgres-")
             .tempdir()
@@ -125,6 +137,7 @@ impl Server {
             running: Mutex::default(),
             port: OnceLock::new(),
             databases: AtomicU64::new(0),
+            durable,
         };
         server.make_files();
         let mut tried = 0;
@@ -256,13 +269,18 @@ impl Server {
             &port,
             "unix_socket_directories=",
             "max_connections=200",
-            "shared_buffers=32MB",
-            // Only processes are killed, never the machine.
-            "fsync=off",
-            "full_page_writes=off",
             // No shared memory is left behind by a server that is killed.
             "dynamic_shared_memory_type=mmap",
         ] {
+            command.args(["-c", setting]);
+        }
+        let settings = if self.durable {
+            ["shared_buffers=256MB", "max_wal_size=4GB"]
+        } else {
+            // Only processes are killed, never the machine.
+            ["fsync=off", "full_page_writes=off"]
+        };
+        for setting in settings {
             command.args(["-c", setting]);
         }
         let mut child = self.spawn(command);
