@@ -173,8 +173,9 @@ impl Store {
         access: Access,
         faults: FaultPoints,
     ) -> Result<Arc<Self>, StoreError> {
+        let lease = Duration::from_secs(config.lease_seconds);
         let (database, lock) = if Database::is_postgres(&config.url) {
-            let database = PostgresDatabase::open(&config.url).await?;
+            let database = PostgresDatabase::open(&config.url, lease).await?;
             (Database::Postgres(Box::new(database)), None)
         } else {
             let path = dialect::file_of(&config.url)?;
@@ -200,7 +201,7 @@ impl Store {
             tag,
             key_secret,
             node: Mutex::new(None),
-            lease: Duration::from_secs(config.lease_seconds),
+            lease,
             crowded_at: AtomicI64::new(0),
             faults,
             inbox_changed: Notify::new(),

@@ -1,6 +1,8 @@
 //! Several nodes on one database.
 
 use leadstream::model::End;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 
 use crate::harness::{ANNA, TestDaemon, form_with};
 
@@ -31,4 +33,25 @@ async fn two_nodes_share_one_store_and_make_one_lead_of_one_person() {
     let ended = test.ends(End::Synced).await + test.ends(End::Merged).await;
     assert_eq!(ended, 40);
     second.stop().await;
+}
+
+#[tokio::test]
+async fn a_settlement_that_the_database_took_back_is_made_again() {
+    let test = TestDaemon::start().await;
+    test.post_and_end(ANNA, End::Synced).await;
+    // As a server that crashed comes back: the claim waited for the disk, what became of it did not.
+    let mut connection = PgConnection::connect(&test.config().store.url)
+        .await
+        .unwrap();
+    let taken_back = "UPDATE submission SET outcome = NULL; UPDATE delivery SET state = 'sending', \
+         ended_at = NULL, claimed_by = (SELECT token * 256 + slot FROM node WHERE name <> '')";
+    sqlx::raw_sql(taken_back)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(test.outbox().await, 1);
+    test.drained().await;
+    let ended = test.ends(End::Synced).await + test.ends(End::Merged).await;
+    assert_eq!(ended, 1);
+    assert_eq!(test.leads().len(), 1);
 }

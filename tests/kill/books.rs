@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use leadstream::model::EventId;
 use serde_json::Value;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 
 use super::load::Posted;
 use super::people::Person;
@@ -12,15 +14,20 @@ use super::program::{DaemonProcess, Site};
 use super::wait;
 
 /// The longest that what was accepted may take to reach its end. Waits after faults double, so
-/// some leads need several seconds.
-const DRAINED: Duration = Duration::from_secs(60);
+/// some leads need many seconds.
+const DRAINED: Duration = Duration::from_secs(120);
 
-/// Waits until nothing is in flight.
+/// Ends all faults, and waits until nothing is in flight.
 pub fn drain(site: &Site, daemon: &DaemonProcess) {
+    site.sandbox.set_faults("{}");
     wait::until_or(
         "everything reaches its end",
         DRAINED,
-        || daemon.log(),
+        || {
+            let books = audit(site);
+            let pending = daemon.metric("leadstream_outbox_pending", "");
+            format!("{books}\nits outbox: {pending:?}\n{}", daemon.log())
+        },
         || {
             // The audit is a process of its own: asked only once the outbox is empty.
             let pending = daemon.metric("leadstream_outbox_pending", "").unwrap();
@@ -69,18 +76,16 @@ pub fn check(site: &Site, posted: &Posted) {
 
     every_receipt_has_its_end(site, &receipts);
     everyone_is_there_once(site, posted, &receipts);
+    the_newest_title_won(site, posted);
 }
 
+const ENDS: &str = "SELECT event_id, outcome FROM submission";
+
 fn every_receipt_has_its_end(site: &Site, receipts: &[(String, Person)]) {
-    let database = rusqlite::Connection::open(site.directory.path().join("leads.db")).unwrap();
-    let mut ends = database
-        .prepare("SELECT event_id, outcome FROM submission")
-        .unwrap();
-    let ends: BTreeMap<i64, Option<String>> = ends
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let ends = match &site.postgres {
+        None => ends_in_file(site),
+        Some(url) => ends_in_postgres(url),
+    };
     let distinct: BTreeSet<&String> = receipts.iter().map(|(receipt, _)| receipt).collect();
     assert_eq!(distinct.len(), receipts.len(), "a receipt was given twice");
     for (receipt, person) in receipts {
@@ -92,6 +97,25 @@ fn every_receipt_has_its_end(site: &Site, receipts: &[(String, Person)]) {
             "{receipt} of {person:?} was acknowledged, and is {end:?}"
         );
     }
+}
+
+fn ends_in_file(site: &Site) -> BTreeMap<i64, Option<String>> {
+    let database = rusqlite::Connection::open(site.directory.path().join("leads.db")).unwrap();
+    let mut ends = database.prepare(ENDS).unwrap();
+    let ends = ends.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    ends.unwrap().map(Result::unwrap).collect()
+}
+
+fn ends_in_postgres(url: &str) -> BTreeMap<i64, Option<String>> {
+    let read = async {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::query_as(ENDS).fetch_all(&mut connection).await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let ends: Vec<(i64, Option<String>)> = runtime.unwrap().block_on(read).unwrap();
+    ends.into_iter().collect()
 }
 
 fn everyone_is_there_once(site: &Site, posted: &Posted, receipts: &[(String, Person)]) {
@@ -117,4 +141,24 @@ fn everyone_is_there_once(site: &Site, posted: &Posted, receipts: &[(String, Per
         assert!(count <= 1, "{person:?} is there {count} times");
     }
     assert!(found.is_empty(), "nobody has posted these: {found:?}");
+}
+
+/// Nobody's posts overtake each other: each is sent when the one before it is acknowledged.
+fn the_newest_title_won(site: &Site, posted: &Posted) {
+    let records = site.sandbox.get("/sandbox/records");
+    let records = records["records"].as_array().unwrap();
+    let held: BTreeMap<String, &Value> = records
+        .iter()
+        .map(|record| {
+            let email = record["Email"].as_str().unwrap_or_default().to_lowercase();
+            (email, &record["Title"])
+        })
+        .collect();
+    for (person, titles) in posted.titles() {
+        let held = held[&person.email()];
+        assert!(
+            titles.iter().any(|title| held == title),
+            "{person:?} has the title {held}, and sent last: {titles:?}"
+        );
+    }
 }

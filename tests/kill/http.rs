@@ -15,7 +15,7 @@ pub struct Connection {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    /// Seconds.
+    /// The seconds of `Retry-After`.
     pub retry_after: Option<u64>,
     pub body: Vec<u8>,
 }
@@ -28,9 +28,14 @@ impl Answer {
 
 impl Connection {
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        Self::with_patience(address, PATIENCE)
+    }
+
+    /// Waits no longer than `patience` for an answer.
+    pub fn with_patience(address: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, patience)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         Ok(Self {
             stream: BufReader::new(stream),
         })
@@ -74,13 +79,12 @@ impl Connection {
             if line.is_empty() {
                 break;
             }
-            let Some((name, value)) = line.split_once(':') else {
-                continue;
-            };
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" => length = value.trim().parse().ok(),
-                "retry-after" => retry_after = value.trim().parse().ok(),
-                _ => {}
+            if let Some((name, value)) = line.split_once(':') {
+                match name.to_ascii_lowercase().as_str() {
+                    "content-length" => length = value.trim().parse().ok(),
+                    "retry-after" => retry_after = value.trim().parse().ok(),
+                    _ => {}
+                }
             }
         }
         let mut body = vec![0; length.ok_or_else(|| wrong("no length"))?];

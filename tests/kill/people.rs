@@ -21,6 +21,8 @@ pub enum Guise {
 #[derive(Debug, Clone)]
 pub struct Post {
     pub person: Person,
+    /// The job title in it, which no other post has.
+    pub title: Option<String>,
     pub content_type: &'static str,
     pub body: Vec<u8>,
 }
@@ -42,8 +44,9 @@ impl Person {
         format!("Muster{}", letters.collect::<String>())
     }
 
-    /// A post in an encoding that `dice` chooses.
-    pub fn post(self, guise: Guise, dice: &mut Dice) -> Post {
+    /// A post in an encoding that `dice` chooses; `number` is no other's.
+    pub fn post(self, guise: Guise, number: u64, dice: &mut Dice) -> Post {
+        let mut title = None;
         let mut fields = vec![
             ("last_name", self.last_name()),
             ("phone", self.phone()),
@@ -53,7 +56,10 @@ impl Person {
             Guise::First => fields.push(("email", self.email())),
             Guise::SameEmail => {
                 fields.push(("email", self.email().to_uppercase()));
-                fields.push(("title", format!("Title {}", dice.roll(1000))));
+                fields.push(("title", format!("Title {number}")));
+                // It may be sent twice, and arrive the second time after a newer one.
+                fields.push(("submission_id", format!("submission-{number}")));
+                title = Some(format!("Title {number}"));
             }
             Guise::SamePhone => fields.push(("city", "Berlin".to_owned())),
         }
@@ -64,6 +70,7 @@ impl Person {
         };
         Post {
             person: self,
+            title,
             content_type,
             body,
         }

@@ -14,6 +14,9 @@ use super::wait;
 
 const START: Duration = Duration::from_secs(20);
 
+/// After so much silence of a node others take over what it was doing: the least that there is.
+pub const LEASE: Duration = Duration::from_secs(2);
+
 fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
     surroundings(&mut command, directory);
@@ -99,10 +102,24 @@ impl SandboxProcess {
 pub struct Site {
     pub directory: TempDir,
     pub sandbox: SandboxProcess,
+    /// The URL of its database, if that is PostgreSQL.
+    pub postgres: Option<String>,
 }
 
 impl Site {
+    /// With a file as store.
     pub fn new(sandbox_arguments: &[&str]) -> Self {
+        Self::with_store("url = \"sqlite:leads.db\"", None, sandbox_arguments)
+    }
+
+    /// With a PostgreSQL, that several daemons can share.
+    pub fn over(postgres: String, sandbox_arguments: &[&str]) -> Self {
+        let lease = LEASE.as_secs();
+        let store = format!("url = \"{postgres}\"\nlease_seconds = {lease}");
+        Self::with_store(&store, Some(postgres), sandbox_arguments)
+    }
+
+    fn with_store(store: &str, postgres: Option<String>, sandbox_arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let sandbox = SandboxProcess::start(directory.path(), sandbox_arguments);
         let config = format!(
@@ -111,19 +128,25 @@ impl Site {
             listen = "127.0.0.1:0"
             shutdown_timeout_seconds = 5
             [store]
-            url = "sqlite:leads.db"
+            {store}
             [salesforce]
             login_url = "http://{}"
             client_id = "kill-test"
             client_secret = {{ env = "SF_CLIENT_SECRET" }}
             request_timeout_seconds = 5
+            [salesforce.lead]
+            Title = {{ from = "title", write = "always" }}
             [sources.demo]
             connector = "web-form"
             "#,
             sandbox.address
         );
         std::fs::write(directory.path().join("leadstream.toml"), config).unwrap();
-        Self { directory, sandbox }
+        Self {
+            directory,
+            sandbox,
+            postgres,
+        }
     }
 
     /// `leadstream run`, taking leads when this returns.
@@ -190,6 +213,12 @@ impl DaemonProcess {
 
     pub fn get(&self, path: &str) -> Option<Answer> {
         Connection::open(self.address).ok()?.get(path).ok()
+    }
+
+    /// Posts a form to the source.
+    pub fn post(&self, content_type: &str, body: &[u8]) -> Option<Answer> {
+        let mut connection = Connection::open(self.address).ok()?;
+        connection.post("/hooks/demo", content_type, body).ok()
     }
 
     /// The sum of a metric's lines that hold `with`; none if the daemon does not answer.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions as _, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqlSafeStr};
 
 use crate::store::StoreError;
 
@@ -30,9 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What every connection is told once.
-const SETTINGS: [&str; 3] = [
-    // A node that stops in the middle of a transaction loses it, and with it its claims.
-    "SET idle_in_transaction_session_timeout = '30s'",
+const SETTINGS: [&str; 2] = [
     "SET statement_timeout = '60s'",
     // Plans of an empty table would still be used when it holds millions.
     "SET plan_cache_mode = force_custom_plan",
@@ -47,7 +45,10 @@ pub(in crate::store) struct PostgresDatabase {
 
 impl PostgresDatabase {
     /// Connects, and brings the tables up to date. Nodes that do so together wait for one another.
-    pub(in crate::store) async fn open(url: &str) -> Result<Self, StoreError> {
+    ///
+    /// A node that stops in the middle of a transaction loses it after `lease`, and with it the
+    /// rows that it has locked: nobody else could take them over.
+    pub(in crate::store) async fn open(url: &str, lease: Duration) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url
             .parse()
             .map_err(|error: sqlx::Error| StoreError::Url(error.to_string()))?;
@@ -64,7 +65,14 @@ impl PostgresDatabase {
             .max_connections(MOST_CONNECTIONS)
             .min_connections(1)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .after_connect(|connection, _| Box::pin(set_up(connection)))
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    set_up(connection).await?;
+                    let millis = lease.as_millis();
+                    let limit = format!("SET idle_in_transaction_session_timeout = {millis}");
+                    set(connection, AssertSqlSafe(limit)).await
+                })
+            })
             .connect_with(options.clone())
             .await?;
         Ok(Self { pool, options })
@@ -107,14 +115,17 @@ pub(in crate::store) async fn connect(
 
 async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     for setting in SETTINGS {
-        // An engine that speaks PostgreSQL need not know all of them; each only spares trouble.
-        if let Err(error) = connection.execute(setting).await
-            && error.as_database_error().is_none()
-        {
-            return Err(error);
-        }
+        set(connection, setting).await?;
     }
     Ok(())
+}
+
+/// An engine that speaks PostgreSQL need not know all settings; each only spares trouble.
+async fn set(connection: &mut PgConnection, setting: impl SqlSafeStr) -> Result<(), sqlx::Error> {
+    match sqlx::raw_sql(setting).execute(connection).await {
+        Err(error) if error.as_database_error().is_none() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The answer of a statement, if it comes in time.
