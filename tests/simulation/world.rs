@@ -396,6 +396,7 @@ impl<'s> World<'s> {
         let verdict = match fault.filter(|_| !self.is_draining) {
             None => Verdict::Go,
             Some(Fault::Crash(how)) => {
+                task.at = Some(point);
                 self.crash(node, how);
                 return Ok(());
             }
