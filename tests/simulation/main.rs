@@ -139,15 +139,15 @@ fn nothing_is_lost_doubled_or_out_of_order_whatever_fails() {
         Lateness::BeforeTheNextWrite,
         |seed, report| {
             tally.lock().add(&report.tally);
-            if one.is_some() {
-                eprintln!("{}", report.trace.join("\n"));
+            let is_to_be_told = one.is_some() || report.broken.is_some();
+            if is_to_be_told {
+                eprintln!("{:?}\n{}", Schedule::of(seed), report.trace.join("\n"));
             }
             let mut failures = failures.lock();
             if let Some(broken) = report.broken {
-                let trace = report.trace.join("\n");
                 eprintln!(
-                    "{trace}\n\nseed {seed}: {broken}\nthe same again: \
-                     LEADSTREAM_SIMULATION_SEED={seed} cargo test --test simulation -- --nocapture nothing_is_lost\n"
+                    "\nseed {seed}: {broken}\nthe same again: LEADSTREAM_SIMULATION_SEED={seed} \
+                     cargo test --test simulation -- --nocapture nothing_is_lost\n"
                 );
                 failures.push((seed, broken));
             }

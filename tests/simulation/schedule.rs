@@ -159,7 +159,7 @@ impl Schedule {
         let posts = posts(people, &mut dice.fork());
         let faults = (0..dice.roll(7)).map(|_| fault(&mut dice)).collect();
         let mut happenings: Vec<(u64, Happening)> = (0..dice.roll(4))
-            .map(|_| (dice.roll(250), happening(&mut dice)))
+            .map(|_| (dice.roll(400), happening(&mut dice)))
             .collect();
         happenings.sort_by_key(|(turn, _)| *turn);
         Self {

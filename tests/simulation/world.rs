@@ -1,10 +1,15 @@
 //! The scheduler: one task goes on at a time, from its point to its next one, and dice say which.
+//!
+//! A task that runs may wait for the database only: what it would wait for of another task is known
+//! from the points (`points::wants_to_write`), so that it is not let go on before.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use futures_util::FutureExt as _;
 use leadstream::config::Config;
 use leadstream::deliver;
 use leadstream::edge::clock::Clock as _;
@@ -29,7 +34,7 @@ const MOST_REQUESTS: usize = 6;
 const MOST_TRIES: u32 = 6;
 
 /// No run takes so many turns by far: whoever does has lost its way.
-const MOST_TURNS: u64 = 20_000;
+const MOST_TURNS: u64 = 5_000;
 
 /// Turns after the last post in which things still go wrong.
 const MORE_TURNS: u64 = 300;
@@ -98,7 +103,12 @@ enum Choice {
 /// Carries out `schedule`.
 pub async fn run(site: &Site, schedule: Schedule, lateness: Lateness) -> Report {
     let mut world = World::new(site, schedule, lateness);
-    let broken = world.live().await.err();
+    let lived = AssertUnwindSafe(world.live()).catch_unwind().await;
+    let broken = match lived {
+        Ok(lived) => lived.err(),
+        // What it was stands above: the panic has been printed.
+        Err(_) => Some("something panicked".to_owned()),
+    };
     Report {
         trace: world.points.trace(),
         tally: world.tally,
@@ -386,6 +396,7 @@ impl<'s> World<'s> {
         let verdict = match fault.filter(|_| !self.is_draining) {
             None => Verdict::Go,
             Some(Fault::Crash(how)) => {
+                task.at = Some(point);
                 self.crash(node, how);
                 return Ok(());
             }
