@@ -23,7 +23,7 @@ pub(super) const BEGIN_VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ 
 const MOST_CONNECTIONS: u32 = 8;
 
 /// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a statement may take to be answered. A network that is cut in silence would otherwise
 /// hold up a loop until the system gives up, after a quarter of an hour.
