@@ -13,7 +13,7 @@ use leadstream::daemon::{Daemon, StartError};
 use leadstream::edge::clock::{Clock as _, ManualClock};
 use leadstream::model::{End, Millis, SourceName};
 use leadstream::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
-use leadstream::store::{AuditLine, OpenDeadLetter};
+use leadstream::store::{AuditLine, OpenDeadLetter, Store};
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -48,6 +48,8 @@ pub struct Setup<'a> {
     pub lead: &'a str,
     /// Further sections.
     pub more: &'a str,
+    /// Where the first start keeps all; else where this test binary does.
+    pub store: Option<&'a str>,
 }
 
 /// A daemon, its org and its folder.
@@ -65,7 +67,8 @@ pub struct TestDaemon {
 pub fn write_config(directory: &Path, url: &str, setup: &Setup<'_>) {
     let store = directory.join("store");
     if !store.exists() {
-        std::fs::write(&store, crate::store::url()).unwrap();
+        let url = setup.store.map_or_else(crate::store::url, str::to_owned);
+        std::fs::write(&store, url).unwrap();
     }
     let store = std::fs::read_to_string(store).unwrap();
     let config = format!(
@@ -157,6 +160,11 @@ impl TestDaemon {
 
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The daemon's store.
+    pub fn store(&self) -> &Store {
+        self.daemon().store()
     }
 
     fn daemon(&self) -> &Daemon {

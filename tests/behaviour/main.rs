@@ -21,6 +21,8 @@ mod daemon;
 mod demo;
 mod harness;
 mod replay;
+mod store_command;
+mod store_file;
 mod sync;
 mod tools;
 

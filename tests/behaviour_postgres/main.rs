@@ -13,6 +13,9 @@ mod postgres;
 #[path = "../behaviour/replay.rs"]
 mod replay;
 mod server;
+#[path = "../behaviour/store_command.rs"]
+mod store_command;
+mod store_copy;
 #[path = "../behaviour/sync/mod.rs"]
 mod sync;
 #[path = "../behaviour/tools.rs"]

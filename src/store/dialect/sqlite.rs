@@ -10,6 +10,7 @@ use sqlx::sqlite::{
 };
 use tokio::sync::Mutex;
 
+use super::{Migrated, bring_up_to_date};
 use crate::store::StoreError;
 
 /// Takes the write lock at once: a transaction that first reads and then writes would otherwise
@@ -50,7 +51,7 @@ pub(in crate::store) fn file_of(url: &str) -> Result<PathBuf, StoreError> {
 }
 
 /// The inbox's file, beside the store's.
-fn inbox_file(path: &Path) -> PathBuf {
+pub(super) fn inbox_file(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-inbox");
     PathBuf::from(name)
@@ -65,6 +66,7 @@ pub(in crate::store) struct SqliteDatabase {
     pub(in crate::store) readers: SqlitePool,
     /// Beside the inbox's writer, for what must not hold it up.
     keeper: Mutex<SqliteConnection>,
+    pub(super) migrated: [Migrated; 2],
 }
 
 impl SqliteDatabase {
@@ -72,22 +74,29 @@ impl SqliteDatabase {
     pub(in crate::store) async fn open(path: &Path) -> Result<Self, StoreError> {
         // Opening the inbox first makes its table, which the readers attach.
         let mut keeper = connect_inbox(path).await?;
-        sqlx::migrate!("src/store/migrations/sqlite/inbox")
-            .run_direct(None, &mut keeper, false)
-            .await?;
+        let inbox = bring_up_to_date(
+            &mut keeper,
+            &sqlx::migrate!("src/store/migrations/sqlite/inbox"),
+            inbox_file(path).display().to_string(),
+        )
+        .await?;
         // It gives up at once where a reader is in its way: its waiting would hold up the writer.
         sqlx::query("PRAGMA busy_timeout = 20")
             .execute(&mut keeper)
             .await?;
         let writer = connect_writer(path).await?;
-        sqlx::migrate!("src/store/migrations/sqlite/main")
-            .run_direct(None, &mut *writer.acquire().await?, false)
-            .await?;
+        let main = bring_up_to_date(
+            &mut *writer.acquire().await?,
+            &sqlx::migrate!("src/store/migrations/sqlite/main"),
+            path.display().to_string(),
+        )
+        .await?;
         Ok(Self {
             path: path.to_owned(),
             writer,
             readers: connect_readers(path).await?,
             keeper: Mutex::new(keeper),
+            migrated: [main, inbox],
         })
     }
 
