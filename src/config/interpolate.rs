@@ -45,8 +45,8 @@ pub(super) fn node(node: &mut Node, env: &Environment<'_>, report: &mut Report) 
     }
 }
 
-/// A text from elsewhere, such as an argument, with variables put in; or the first problem.
-pub fn with_variables(text: &str, env: &Environment<'_>) -> Result<String, Diagnostic> {
+/// A text from elsewhere, such as an argument, with variables put in; or one of the problems.
+pub fn with_variables(text: &str, env: &Environment<'_>) -> Result<String, Box<Diagnostic>> {
     if !text.contains("${") {
         // Else a shell has put them in, and a `$$` in what they hold is none of ours.
         return Ok(text.to_owned());
@@ -54,7 +54,7 @@ pub fn with_variables(text: &str, env: &Environment<'_>) -> Result<String, Diagn
     let mut expanded = expand(text, env);
     match expanded.problems.pop() {
         None => Ok(expanded.text),
-        Some(problem) => Err(problem.diagnostic),
+        Some(problem) => Err(Box::new(problem.diagnostic)),
     }
 }
 
