@@ -31,8 +31,13 @@ const TICKET: &str = "copy";
 const COPYING: &str = "copying";
 const COPIED: &str = "copied";
 
+/// The target's fact: which run writes into it.
+const RUN: &str = "copying_run";
+
 /// Facts that are no other store's.
-const OWN_FACTS: [&str; 4] = [TICKET, COPYING, COPIED, "probe"];
+const OWN_FACTS: [&str; 5] = [TICKET, COPYING, COPIED, RUN, "probe"];
+
+const LOCK_RUN: &str = "SELECT value FROM store_info WHERE name = $1 {lock}";
 
 const NOTE_CHANGE: &str = "DELETE FROM store_info WHERE name = 'copy'";
 
@@ -65,6 +70,9 @@ pub enum CopyError {
     /// A command changed the source.
     #[error("the store was changed while it was copied; run the same again: it starts anew")]
     Changed,
+    /// Another run writes into the target.
+    #[error("another copy into the same database has begun, and this one has ended")]
+    Overtaken,
     /// The target has more rows, or fewer.
     #[error(
         "the copy has {target} rows of {table}, the store {source_rows}; daemons are kept away from it. Run the same again: it starts anew"
@@ -119,6 +127,7 @@ pub struct StoreCopy {
     target: Store,
     start: CopyStart,
     ticket: String,
+    run: String,
     /// Up to this event all are processed.
     floor: i64,
     progress: Vec<Copied>,
@@ -154,7 +163,8 @@ impl StoreCopy {
         prepare(&source).await?;
         let to = StoreConfig::at(to);
         let (database, lock) = super::open_database(&to, Access::Command).await?;
-        let (start, ticket) = target::claim(&database, &facts).await?;
+        let run = new_ticket();
+        let (start, ticket) = target::claim(&database, &facts, &run).await?;
         // The target's first: should this be where it stops, the next one starts anew.
         let mut write = source.database.write().await?;
         set_fact(&mut write.connection(), TICKET, &ticket).await?;
@@ -165,6 +175,7 @@ impl StoreCopy {
             target,
             start,
             ticket,
+            run,
             floor: facts
                 .get("floor")
                 .and_then(|floor| floor.parse().ok())
@@ -212,6 +223,7 @@ impl StoreCopy {
             let rows = self.read(table).await?;
             let mut write = self.target.database.write().await?;
             let connection = &mut write.connection();
+            self.confirm(connection).await?;
             if table.key == Key::Whole {
                 query(table.clear).run(connection).await?;
             }
@@ -265,11 +277,14 @@ impl StoreCopy {
         drop(reader);
         let mut write = self.target.database.write().await?;
         let connection = &mut write.connection();
+        self.confirm(connection).await?;
         set_fact(connection, COPIED, &self.ticket).await?;
-        query("DELETE FROM store_info WHERE name = $1")
-            .bind(COPYING)
-            .run(connection)
-            .await?;
+        for mark in [COPYING, RUN] {
+            query("DELETE FROM store_info WHERE name = $1")
+                .bind(mark)
+                .run(connection)
+                .await?;
+        }
         self.target.database.commit_durably(write).await?;
         self.target.close().await;
         self.source.close().await;
@@ -305,6 +320,17 @@ impl StoreCopy {
             *count = rows as u64;
         }
         Ok(counts.into())
+    }
+
+    /// Says that the target is still this run's, and lets no other begin before this transaction is
+    /// through.
+    async fn confirm(&self, connection: &mut Connection<'_>) -> Result<(), CopyError> {
+        let run: Option<(String,)> = query(LOCK_RUN).bind(RUN).first(connection).await?;
+        if run.is_some_and(|(run,)| run == self.run) {
+            Ok(())
+        } else {
+            Err(CopyError::Overtaken)
+        }
     }
 
     /// Looks up how much of the next table the target has.

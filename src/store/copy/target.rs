@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
-use super::{COPIED, COPYING, CopyError, CopyStart, OWN_FACTS, TABLES, new_ticket};
+use super::{COPIED, COPYING, CopyError, CopyStart, LOCK_RUN, OWN_FACTS, RUN, TABLES, new_ticket};
 use crate::store::dialect::{Connection, Database, PostgresDatabase, query};
 use crate::store::{StoreError, set_fact};
 
@@ -66,13 +66,20 @@ async fn has_rows(connection: &mut PgConnection, tables: &[&str]) -> Result<bool
 }
 
 /// Makes the database the copy of the store with those facts, in one transaction: from here on no
-/// daemon runs on it. What a copy left there that is out of date is removed. Gives the ticket.
+/// daemon runs on it, and no other run writes into it. What a copy left there that is out of date is
+/// removed. Gives the ticket.
 pub(super) async fn claim(
     database: &Database,
     source: &Facts,
+    run: &str,
 ) -> Result<(CopyStart, String), CopyError> {
     let mut write = database.write().await?;
     let connection = &mut write.connection();
+    // A run that was killed may have a batch under way; it comes first, or not at all.
+    query(LOCK_RUN)
+        .bind(RUN)
+        .first::<(String,)>(connection)
+        .await?;
     for (name, value) in source {
         if !OWN_FACTS.contains(&name.as_str()) {
             query("INSERT INTO store_info (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
@@ -107,6 +114,7 @@ pub(super) async fn claim(
         }
     }
     set_fact(connection, COPYING, &ticket).await?;
+    set_fact(connection, RUN, run).await?;
     write.commit().await?;
     Ok((start, ticket))
 }

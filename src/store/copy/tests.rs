@@ -9,7 +9,7 @@ use crate::store::plans::postgres;
 
 /// Where both stores of a test are.
 struct Place {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     from: StoreConfig,
     to: String,
 }
@@ -20,11 +20,7 @@ impl Place {
         let to = postgres::database()?;
         let folder = tempfile::tempdir().unwrap();
         let from = StoreConfig::at(&format!("sqlite:{}/leads.db", folder.path().display()));
-        let place = Self {
-            _folder: folder,
-            from,
-            to,
-        };
+        let place = Self { folder, from, to };
         let store = place.store().await;
         let mut inbox = crate::store::dialect::connect_sqlite_inbox(
             place.from.url.strip_prefix("sqlite:").unwrap().as_ref(),
@@ -253,6 +249,34 @@ async fn a_command_that_changes_the_store_while_it_is_copied_is_noticed() {
     let finished = copy.finish().await;
     assert!(matches!(finished, Err(CopyError::Changed)), "{finished:?}");
     assert_eq!(place.copy().await.unwrap(), CopyStart::Anew);
+}
+
+#[tokio::test]
+async fn of_two_runs_into_one_database_the_first_ends() {
+    let Some(place) = Place::filled().await else {
+        return;
+    };
+    let mut first = place.begin().await.unwrap().unwrap();
+    first.step().await.unwrap();
+    // A backup that was put elsewhere: the same store, but not the same lock.
+    let elsewhere = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(place.folder.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), elsewhere.path().join(file.file_name())).unwrap();
+    }
+    let backup = format!("sqlite:{}/leads.db", elsewhere.path().display());
+    let mut second = StoreCopy::begin(&StoreConfig::at(&backup), &place.to)
+        .await
+        .unwrap()
+        .unwrap();
+    let step = first.step().await;
+    assert!(matches!(step, Err(CopyError::Overtaken)), "{step:?}");
+    let finished = first.finish().await;
+    assert!(finished.is_err(), "{finished:?}");
+    while second.step().await.unwrap().is_some() {}
+    second.finish().await.unwrap();
+    let [source, target] = place.rows().await;
+    assert_eq!(source.len(), target.len());
 }
 
 #[tokio::test]
