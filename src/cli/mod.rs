@@ -13,6 +13,7 @@ mod replay;
 mod run;
 mod sandbox;
 mod schema;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -66,6 +67,9 @@ enum Command {
     DeadLetters(dead_letters::Args),
     /// Process events once more, by the configuration as it is now.
     Replay(replay::Args),
+    /// Look after where everything is kept: bring up to date, show sizes, move to PostgreSQL.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Show what the configuration comes to.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => asynchronously(audit::run(&args, &cli.config)),
         Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),
         Command::Replay(args) => asynchronously(replay::run(&args, &cli.config)),
+        Command::Store(command) => asynchronously(store::run(command, &cli.config)),
         Command::Config(ConfigCommand::Show(args)) => config_show::run(&args, &cli.config),
         Command::Schema => schema::run(),
     };

@@ -45,6 +45,19 @@ pub(super) fn node(node: &mut Node, env: &Environment<'_>, report: &mut Report) 
     }
 }
 
+/// A text from elsewhere, such as an argument, with variables put in; or one of the problems.
+pub fn with_variables(text: &str, env: &Environment<'_>) -> Result<String, Box<Diagnostic>> {
+    if !text.contains("${") {
+        // Else a shell has put them in, and a `$$` in what they hold is none of ours.
+        return Ok(text.to_owned());
+    }
+    let mut expanded = expand(text, env);
+    match expanded.problems.pop() {
+        None => Ok(expanded.text),
+        Some(problem) => Err(Box::new(problem.diagnostic)),
+    }
+}
+
 #[derive(Default)]
 struct Expanded {
     text: String,

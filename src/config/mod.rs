@@ -30,7 +30,7 @@ mod written;
 
 use std::collections::BTreeMap;
 
-pub use interpolate::Environment;
+pub use interpolate::{Environment, with_variables};
 pub use load::{Loaded, load, load_with_process_env};
 pub use salesforce::{
     AssignmentRule, LeadMapping, OnInvalid, SalesforceAuth, SalesforceConfig, WritePolicy,

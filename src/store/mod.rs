@@ -13,9 +13,11 @@
 
 mod append;
 mod audit;
+mod copy;
 mod dead_letters;
 mod dialect;
 mod inbox;
+mod info;
 mod leads;
 mod leases;
 mod nodes;
@@ -44,8 +46,11 @@ use dialect::{Connection, Database, Open, PostgresDatabase, SqliteDatabase, quer
 
 pub use append::{InboxRow, InboxWriter};
 pub use audit::AuditLine;
+pub use copy::{Copied, CopyError, CopyStart, StoreCopy};
 pub use dead_letters::OpenDeadLetter;
+pub use dialect::Migrated;
 pub use inbox::EventClaim;
+pub use info::{FileInfo, LeaseInfo, NodeInfo, StoreInfo, TableInfo};
 pub use leads::{Changes, KnownLead, LastSubmission, NewKey, StoredSubmission, Touch};
 pub use leases::Lease;
 pub use nodes::Node;
@@ -93,7 +98,17 @@ pub enum StoreError {
     Inbox(#[from] rusqlite::Error),
     /// The tables could not be brought up to date.
     #[error("the tables could not be brought up to date: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A newer leadstream has changed the tables.
+    #[error(
+        "a newer leadstream made this store: its tables are at version {0}, which this one does not know; run the newer one, or restore a backup"
+    )]
+    Newer(i64),
+    /// Half of another store's rows are there.
+    #[error(
+        "a copy into this store is not finished; run the same `leadstream store copy` again to finish it"
+    )]
+    Copying,
     /// A row does not hold what we wrote.
     #[error("{table} row {id} is damaged: {reason}")]
     Damaged {
@@ -127,6 +142,8 @@ pub enum Access {
     Daemon,
     /// A command beside it: the store must exist.
     Command,
+    /// A command that takes SQLite's files for itself: they must exist, and no daemon may run.
+    Alone,
 }
 
 /// The database, shared by all loops.
@@ -140,6 +157,7 @@ pub struct Store {
     node: Mutex<Option<Node>>,
     /// How long a node may be silent.
     lease: Duration,
+    access: Access,
     /// When the inbox last took many events at once, in milliseconds.
     crowded_at: AtomicI64,
     faults: FaultPoints,
@@ -173,21 +191,45 @@ impl Store {
         access: Access,
         faults: FaultPoints,
     ) -> Result<Arc<Self>, StoreError> {
-        let lease = Duration::from_secs(config.lease_seconds);
-        let (database, lock) = if Database::is_postgres(&config.url) {
-            let database = PostgresDatabase::open(&config.url, lease).await?;
-            (Database::Postgres(Box::new(database)), None)
-        } else {
-            let path = dialect::file_of(&config.url)?;
-            let lock = match access {
-                Access::Daemon => Some(lock(&path)?),
-                Access::Command if path.exists() => None,
-                Access::Command => return Err(StoreError::Missing(path)),
-            };
-            (Database::Sqlite(SqliteDatabase::open(&path).await?), lock)
-        };
-        let tag = fact(&database, "tag", || hex(&random::bytes::<4>())).await?;
-        let secret = fact(&database, "key_secret", || hex(&random::bytes::<16>())).await?;
+        let (database, lock) = open_database(config, access).await?;
+        let store = Self::of(database, lock, config, access, faults).await?;
+        if store.is_half_copied().await? {
+            return Err(StoreError::Copying);
+        }
+        if access == Access::Daemon {
+            store.join().await?;
+        }
+        Ok(Arc::new(store))
+    }
+
+    /// Opens it for a look, even if a copy into it is not finished.
+    pub async fn look(config: &StoreConfig) -> Result<Self, StoreError> {
+        let (database, lock) = open_database(config, Access::Command).await?;
+        let faults = FaultPoints::default();
+        Self::of(database, lock, config, Access::Command, faults).await
+    }
+
+    /// Brings the tables up to date, as every start does; says what there was to do. Creates what
+    /// is missing. On SQLite no daemon may run.
+    pub async fn migrate(config: &StoreConfig) -> Result<Vec<Migrated>, StoreError> {
+        let (database, _lock) = open_database(config, Access::Daemon).await?;
+        let migrated = database.migrated().to_vec();
+        database.close().await;
+        Ok(migrated)
+    }
+
+    async fn of(
+        database: Database,
+        lock: Option<File>,
+        config: &StoreConfig,
+        access: Access,
+        faults: FaultPoints,
+    ) -> Result<Self, StoreError> {
+        let tag = fact(&database, access, "tag", || hex(&random::bytes::<4>())).await?;
+        let secret = fact(&database, access, "key_secret", || {
+            hex(&random::bytes::<16>())
+        })
+        .await?;
         let key_secret = u128::from_str_radix(&secret, 16)
             .map_err(|error| StoreError::Damaged {
                 table: "store_info",
@@ -195,23 +237,20 @@ impl Store {
                 reason: error.to_string(),
             })?
             .to_be_bytes();
-        let store = Self {
+        Ok(Self {
             database,
             ids: IdGenerator::above(0),
             tag,
             key_secret,
             node: Mutex::new(None),
-            lease,
+            lease: Duration::from_secs(config.lease_seconds),
+            access,
             crowded_at: AtomicI64::new(0),
             faults,
             inbox_changed: Notify::new(),
             outbox_changed: Notify::new(),
             _lock: lock,
-        };
-        if access == Access::Daemon {
-            store.join().await?;
-        }
-        Ok(Arc::new(store))
+        })
     }
 
     /// The inbox's one writer in this process.
@@ -221,7 +260,12 @@ impl Store {
 
     /// Starts a write transaction; on SQLite as soon as no other is open.
     pub async fn write(&self) -> Result<Write, StoreError> {
-        Ok(Write(self.database.write().await?))
+        let mut write = Write(self.database.write().await?);
+        if self.access != Access::Daemon {
+            // A daemon says so at its start.
+            copy::note_change(&mut write.connection()).await?;
+        }
+        Ok(write)
     }
 
     /// Makes it so, and survives a loss of power, as does all that was committed before. To be used
@@ -329,6 +373,35 @@ impl StoreError {
     }
 }
 
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::VersionMissing(version) => Self::Newer(version),
+            error => Self::Migrate(error),
+        }
+    }
+}
+
+async fn open_database(
+    config: &StoreConfig,
+    access: Access,
+) -> Result<(Database, Option<File>), StoreError> {
+    if Database::is_postgres(&config.url) {
+        let lease = Duration::from_secs(config.lease_seconds);
+        let database = PostgresDatabase::open(&config.url, lease).await?;
+        return Ok((Database::Postgres(Box::new(database)), None));
+    }
+    let path = dialect::file_of(&config.url)?;
+    if access != Access::Daemon && !path.exists() {
+        return Err(StoreError::Missing(path));
+    }
+    let lock = match access {
+        Access::Daemon | Access::Alone => Some(lock(&path)?),
+        Access::Command => None,
+    };
+    Ok((Database::Sqlite(SqliteDatabase::open(&path).await?), lock))
+}
+
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -338,12 +411,22 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A fact of this store; made on the first start.
+/// A fact of this store; made on the first start. A command beside it makes none that lasts: what
+/// nobody has started on is still free to become the copy of another store.
 async fn fact(
     database: &Database,
+    access: Access,
     name: &str,
     make: impl Fn() -> String,
 ) -> Result<String, StoreError> {
+    if access == Access::Command {
+        let mut reader = database.read().await?;
+        let known: Option<(String,)> = query("SELECT value FROM store_info WHERE name = $1")
+            .bind(name)
+            .first(&mut reader.connection())
+            .await?;
+        return Ok(known.map_or_else(make, |(value,)| value));
+    }
     let mut write = database.write().await?;
     query("INSERT INTO store_info (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
         .bind(name)
@@ -374,11 +457,16 @@ async fn set_fact(
     Ok(())
 }
 
-/// Two daemons on one file would give the same ids and send the same deliveries.
-fn lock(path: &Path) -> Result<File, StoreError> {
+/// The file that is locked for as long as a daemon runs on the store at `path`.
+fn lock_file(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-lock");
-    let lock_path = PathBuf::from(name);
+    PathBuf::from(name)
+}
+
+/// Two daemons on one file would give the same ids and send the same deliveries.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock_path = lock_file(path);
     let file_error = |source| StoreError::File {
         path: lock_path.clone(),
         source,

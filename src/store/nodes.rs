@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::dialect::{Database, query};
-use super::{HIGHEST, Store, StoreError, Write};
+use super::{HIGHEST, Store, StoreError, Write, copy};
 use crate::edge::process;
 use crate::edge::random::MOST_NODES;
 
@@ -38,15 +38,18 @@ const RENEW: &str =
 
 const LEAVE: &str = "UPDATE node SET name = '', until = 0 WHERE slot = $1 AND token = $2";
 
+/// What was held is another's to take at once.
+const LET_GO: &str = "UPDATE lease SET until = 0 WHERE holder = $1";
+
 const CONFIRM: &str =
     "SELECT slot FROM node WHERE slot = $1 AND token = $2 AND name <> '' AND until > {now}";
 
 pub(super) const FENCE_SILENT: &str =
     "UPDATE node SET token = token + 1, name = '' WHERE name <> '' AND until < {now}";
 
-const FENCE_ALL: &str = "UPDATE node SET token = token + 1, name = ''";
+pub(super) const FENCE_ALL: &str = "UPDATE node SET token = token + 1, name = ''";
 
-const END_LEASES: &str = "UPDATE lease SET until = 0";
+pub(super) const END_LEASES: &str = "UPDATE lease SET until = 0";
 
 /// Says the state twice: the index of open deliveries is only used for its own condition. What was
 /// being sent may have been carried out; that its node went silent is not its fault, and no try.
@@ -56,7 +59,7 @@ pub(super) const RELEASE: &str = "UPDATE delivery SET state = 'pending', unsure 
      OR claimed_by NOT IN (SELECT token * 256 + slot FROM node WHERE name <> ''))";
 
 /// No node has this mark.
-const NOBODY: i64 = -1;
+pub(super) const NOBODY: i64 = -1;
 
 impl Store {
     /// Takes a slot.
@@ -66,6 +69,7 @@ impl Store {
             // The lock on its file says that there is no other.
             query(FENCE_ALL).run(&mut write.connection()).await?;
             query(END_LEASES).run(&mut write.connection()).await?;
+            copy::note_change(&mut write.connection()).await?;
         }
         query(FENCE_SILENT).run(&mut write.connection()).await?;
         write.commit().await?;
@@ -171,6 +175,10 @@ impl Store {
         query(LEAVE)
             .bind(i64::from(node.slot))
             .bind(node.token)
+            .run(&mut write.connection())
+            .await?;
+        query(LET_GO)
+            .bind(process::name())
             .run(&mut write.connection())
             .await?;
         write.commit().await

@@ -8,7 +8,7 @@ use super::{Access, Store, inbox, leads, nodes, outbox, retention};
 use crate::config::StoreConfig;
 
 #[path = "../../tests/support/postgres.rs"]
-mod postgres;
+pub(super) mod postgres;
 
 const TABLES: [&str; 8] = [
     "event",

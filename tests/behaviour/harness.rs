@@ -48,6 +48,8 @@ pub struct Setup<'a> {
     pub lead: &'a str,
     /// Further sections.
     pub more: &'a str,
+    /// Where the first start keeps all; else where this test binary does.
+    pub store: Option<&'a str>,
 }
 
 /// A daemon, its org and its folder.
@@ -65,7 +67,8 @@ pub struct TestDaemon {
 pub fn write_config(directory: &Path, url: &str, setup: &Setup<'_>) {
     let store = directory.join("store");
     if !store.exists() {
-        std::fs::write(&store, crate::store::url()).unwrap();
+        let url = setup.store.map_or_else(crate::store::url, str::to_owned);
+        std::fs::write(&store, url).unwrap();
     }
     let store = std::fs::read_to_string(store).unwrap();
     let config = format!(
@@ -159,6 +162,7 @@ impl TestDaemon {
         self.directory.path()
     }
 
+    /// The daemon's store.
     pub fn store(&self) -> &Store {
         self.daemon().store()
     }

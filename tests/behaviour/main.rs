@@ -22,6 +22,8 @@ mod demo;
 mod harness;
 mod replay;
 mod retention;
+mod store_command;
+mod store_file;
 mod sync;
 mod tools;
 

@@ -15,6 +15,9 @@ mod replay;
 #[path = "../behaviour/retention.rs"]
 mod retention;
 mod server;
+#[path = "../behaviour/store_command.rs"]
+mod store_command;
+mod store_copy;
 #[path = "../behaviour/sync/mod.rs"]
 mod sync;
 #[path = "../behaviour/tools.rs"]

@@ -55,3 +55,13 @@ async fn a_settlement_that_the_database_took_back_is_made_again() {
     assert_eq!(ended, 1);
     assert_eq!(test.leads().len(), 1);
 }
+
+#[tokio::test]
+async fn a_character_that_the_database_cannot_hold_stops_nothing() {
+    let test = TestDaemon::start().await;
+    let odd = form_with(ANNA, &[("submission_id", "a\0b"), ("city", "Ber\0lin")]);
+    test.post_and_end(&odd, End::Synced).await;
+    test.post_and_end(&odd, End::Merged).await;
+    test.post_and_end(&[("email", "other@acme.example")], End::Synced)
+        .await;
+}

@@ -1,8 +1,10 @@
 //! All that differs between SQLite and PostgreSQL: opening, transactions, many rows a statement,
 //! lists of ids, locks. Everything else in `store` is written once.
 
+mod cells;
 mod postgres;
 mod rows;
+mod size;
 mod sqlite;
 mod statement;
 mod text;
@@ -10,17 +12,23 @@ mod value;
 
 use sqlx::Transaction;
 use sqlx::error::DatabaseError;
+use sqlx::migrate::{Migrate, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 
+pub(super) use cells::Cells;
 pub(super) use postgres::{PostgresDatabase, connect as connect_postgres, in_time};
 pub(super) use rows::insert;
+pub(super) use size::{Rows, table as table_size};
 pub(super) use sqlite::{BUSY_TIMEOUT, SqliteDatabase, file_of, inbox_file, inbox_pragmas};
 pub(super) use statement::query;
 pub(super) use value::Value;
 
 use super::StoreError;
+
+/// Where sqlx notes which migrations were carried out.
+const VERSIONS: &str = "_sqlx_migrations";
 
 /// Where a statement runs.
 #[derive(Debug)]
@@ -143,6 +151,14 @@ impl Database {
         }
     }
 
+    /// What there was to do at its opening.
+    pub(super) fn migrated(&self) -> &[Migrated] {
+        match self {
+            Self::Sqlite(database) => &database.migrated,
+            Self::Postgres(database) => std::slice::from_ref(&database.migrated),
+        }
+    }
+
     /// Closes all connections; what is open elsewhere is finished first.
     pub(super) async fn close(&self) {
         match self {
@@ -150,6 +166,36 @@ impl Database {
             Self::Postgres(database) => database.pool.close().await,
         }
     }
+}
+
+/// What there was to do to bring tables up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The file, or which database.
+    pub place: String,
+    /// Their version before; none if there were no tables.
+    pub from: Option<i64>,
+    /// Their version now.
+    pub to: i64,
+}
+
+async fn bring_up_to_date(
+    connection: &mut impl Migrate,
+    migrator: &Migrator,
+    place: String,
+) -> Result<Migrated, StoreError> {
+    connection.ensure_migrations_table(VERSIONS).await?;
+    let applied = connection.list_applied_migrations(VERSIONS).await?;
+    migrator.run_direct(None, connection, false).await?;
+    Ok(Migrated {
+        place,
+        from: applied.last().map(|migration| migration.version),
+        to: migrator
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0),
+    })
 }
 
 /// Whether the database refused because others were quicker: the same again may go through.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqlSafeStr};
 
+use super::{Migrated, bring_up_to_date};
 use crate::store::StoreError;
 
 /// Commits do not wait for the disk: what a crash of the server takes back is decided again from
@@ -41,6 +42,7 @@ const SETTINGS: [&str; 2] = [
 pub(in crate::store) struct PostgresDatabase {
     pub(super) pool: PgPool,
     options: PgConnectOptions,
+    pub(super) migrated: Migrated,
 }
 
 impl PostgresDatabase {
@@ -49,17 +51,14 @@ impl PostgresDatabase {
     /// A node that stops in the middle of a transaction loses it after `lease`, and with it the
     /// rows that it has locked: nobody else could take them over.
     pub(in crate::store) async fn open(url: &str, lease: Duration) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|error: sqlx::Error| StoreError::Url(error.to_string()))?;
-        let options = encrypted(options, url)
-            .application_name("leadstream")
-            .statement_cache_capacity(256)
-            .disable_statement_logging();
+        let options = options_of(url)?;
         let mut connection = connect(&options).await?;
-        sqlx::migrate!("src/store/migrations/postgres")
-            .run_direct(None, &mut connection, false)
-            .await?;
+        let migrated = bring_up_to_date(
+            &mut connection,
+            &sqlx::migrate!("src/store/migrations/postgres"),
+            place(&options),
+        )
+        .await?;
         drop(connection);
         let pool = PgPoolOptions::new()
             .max_connections(MOST_CONNECTIONS)
@@ -75,12 +74,45 @@ impl PostgresDatabase {
             })
             .connect_with(options.clone())
             .await?;
-        Ok(Self { pool, options })
+        Ok(Self {
+            pool,
+            options,
+            migrated,
+        })
+    }
+
+    /// One connection to a database whose tables may be missing, and stay as they are.
+    pub(in crate::store) async fn peek(url: &str) -> Result<PgConnection, StoreError> {
+        Ok(connect(&options_of(url)?).await?)
     }
 
     /// How to connect.
     pub(in crate::store) fn options(&self) -> &PgConnectOptions {
         &self.options
+    }
+}
+
+fn options_of(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(|error: sqlx::Error| StoreError::Url(error.to_string()))?;
+    Ok(encrypted(options, url)
+        .application_name("leadstream")
+        .statement_cache_capacity(256)
+        .disable_statement_logging())
+}
+
+/// Its address, without the password.
+pub(super) fn place(options: &PgConnectOptions) -> String {
+    let user = options.get_username();
+    let name = options.get_database().unwrap_or(user);
+    match options.get_socket() {
+        Some(socket) => format!("postgres://{user}@/{name}?host={}", socket.display()),
+        None => format!(
+            "postgres://{user}@{}:{}/{name}",
+            options.get_host(),
+            options.get_port()
+        ),
     }
 }
 

@@ -65,7 +65,7 @@ impl<'v> Rows<'v> {
                 if *next == columns.len() {
                     columns.push(Column::for_value(&value));
                 }
-                columns[*next].push(value)?;
+                columns[*next].push(value.for_postgres())?;
                 *next += 1;
                 Ok(())
             }

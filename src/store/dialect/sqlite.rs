@@ -10,6 +10,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::{Migrated, bring_up_to_date};
 use crate::store::StoreError;
 
 /// Takes the write lock at once: a transaction that first reads and then writes would otherwise
@@ -65,6 +66,7 @@ pub(in crate::store) struct SqliteDatabase {
     pub(in crate::store) readers: SqlitePool,
     /// Beside the inbox's writer, for what must not hold it up.
     keeper: Mutex<SqliteConnection>,
+    pub(super) migrated: [Migrated; 2],
 }
 
 impl SqliteDatabase {
@@ -72,18 +74,25 @@ impl SqliteDatabase {
     pub(in crate::store) async fn open(path: &Path) -> Result<Self, StoreError> {
         // Opening the inbox first makes its table, which the readers attach.
         let mut keeper = connect_inbox(path).await?;
-        sqlx::migrate!("src/store/migrations/sqlite/inbox")
-            .run_direct(None, &mut keeper, false)
-            .await?;
+        let inbox = bring_up_to_date(
+            &mut keeper,
+            &sqlx::migrate!("src/store/migrations/sqlite/inbox"),
+            inbox_file(path).display().to_string(),
+        )
+        .await?;
         let writer = connect_writer(path).await?;
-        sqlx::migrate!("src/store/migrations/sqlite/main")
-            .run_direct(None, &mut *writer.acquire().await?, false)
-            .await?;
+        let main = bring_up_to_date(
+            &mut *writer.acquire().await?,
+            &sqlx::migrate!("src/store/migrations/sqlite/main"),
+            path.display().to_string(),
+        )
+        .await?;
         Ok(Self {
             path: path.to_owned(),
             writer,
             readers: connect_readers(path).await?,
             keeper: Mutex::new(keeper),
+            migrated: [main, inbox],
         })
     }
 

@@ -168,7 +168,7 @@ pub(super) fn add_sqlite(
 fn postgres(values: Vec<Value<'_>>) -> Result<PgArguments, sqlx::Error> {
     let mut arguments = PgArguments::default();
     for value in values {
-        match value {
+        match value.for_postgres() {
             Value::Integer(value) => arguments.add(value),
             Value::Text(value) => arguments.add(value),
             Value::Boolean(value) => arguments.add(value),

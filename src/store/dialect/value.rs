@@ -54,6 +54,38 @@ impl<'v> From<&'v [u8]> for Value<'v> {
 }
 
 impl Value<'_> {
+    /// As PostgreSQL can hold it: its text has no character 0
+    /// (postgresql.org/docs/current/datatype-character.html), which a sender can put anywhere.
+    pub(super) fn for_postgres(self) -> Self {
+        match self {
+            Self::Text(Some(text)) if text.contains('\0') => {
+                Self::Text(Some(Cow::Owned(text.replace('\0', "\u{FFFD}"))))
+            }
+            value => value,
+        }
+    }
+
+    /// The same, for as long as this is there.
+    pub(in crate::store) fn borrow(&self) -> Value<'_> {
+        match self {
+            Self::Integer(value) => Value::Integer(*value),
+            Self::Text(value) => Value::Text(value.as_deref().map(Cow::Borrowed)),
+            Self::Boolean(value) => Value::Boolean(*value),
+            Self::Bytes(value) => Value::Bytes(Cow::Borrowed(value)),
+            Self::Ids(ids) => Value::Ids(ids.clone()),
+        }
+    }
+
+    /// About how much memory it takes.
+    pub(in crate::store) fn size(&self) -> usize {
+        match self {
+            Self::Integer(_) | Self::Boolean(_) => 8,
+            Self::Text(value) => value.as_deref().map_or(0, str::len),
+            Self::Bytes(value) => value.len(),
+            Self::Ids(ids) => ids.len() * 8,
+        }
+    }
+
     /// For `{in $1}`.
     pub(in crate::store) fn ids(ids: impl IntoIterator<Item = i64>) -> Self {
         Self::Ids(ids.into_iter().collect())
