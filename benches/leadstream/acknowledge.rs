@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use crate::load::{self, Run};
+use crate::place::{Place, Stores};
 use crate::server::Server;
 use crate::{reference, say};
 
@@ -25,10 +26,13 @@ struct Measured {
 }
 
 /// Five rounds of all in turn, for each number of connections; medians of the rounds' ratios.
-pub fn run(runtime: &Runtime, rounds: u64) -> Result<()> {
+pub fn run(runtime: &Runtime, rounds: u64, place: Place) -> Result<()> {
+    let stores = Stores::of(place)?;
+    let names = reference::names(place);
     for connections in CONNECTIONS {
         say(&format!(
-            "\n## acknowledge, {connections} connections, {rounds} rounds"
+            "\n## acknowledge over {}, {connections} connections, {rounds} rounds",
+            place.name()
         ));
         let mut by_round = Vec::new();
         for round in 1..=rounds {
@@ -36,8 +40,8 @@ pub fn run(runtime: &Runtime, rounds: u64) -> Result<()> {
             let probe = fdatasync_probe(directory.path())?;
             let mut line = format!("round {round}: fdatasync {probe:.0} µs");
             let mut measured = Vec::new();
-            for name in reference::NAMES.into_iter().chain(["leadstream"]) {
-                let one = one(runtime, name, directory.path(), connections)?;
+            for name in names.into_iter().chain(["leadstream"]) {
+                let one = one(runtime, name, &stores, directory.path(), connections)?;
                 let _ = write!(
                     line,
                     " | {name} {:.0}/s p50 {} p99 {} µs, processor {:.1} µs",
@@ -51,7 +55,7 @@ pub fn run(runtime: &Runtime, rounds: u64) -> Result<()> {
             say(&line);
             by_round.push(measured);
         }
-        for name in reference::NAMES {
+        for name in names {
             let rate = |all: &[Measured], name: &str| {
                 all.iter()
                     .find(|one| one.name == name)
@@ -63,7 +67,7 @@ pub fn run(runtime: &Runtime, rounds: u64) -> Result<()> {
                 .collect();
             say(&format!("leadstream / {name}: {:.2}", median(ratios)));
         }
-        half_rate(runtime, connections, &by_round, rounds)?;
+        half_rate(runtime, &stores, connections, &by_round, rounds)?;
     }
     Ok(())
 }
@@ -71,6 +75,7 @@ pub fn run(runtime: &Runtime, rounds: u64) -> Result<()> {
 /// The time of an answer at half of leadstream's highest rate, at fixed times, against *bare*.
 fn half_rate(
     runtime: &Runtime,
+    stores: &Stores,
     connections: usize,
     by_round: &[Vec<Measured>],
     rounds: u64,
@@ -87,7 +92,7 @@ fn half_rate(
         let mut p99 = Vec::new();
         for name in ["bare", "leadstream"] {
             let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-            let (server, _sandbox) = start(name, directory.path())?;
+            let (server, _sandbox) = start(name, stores, directory.path())?;
             let next = Arc::new(AtomicU64::new(0));
             runtime.block_on(load::open(
                 server.port,
@@ -115,23 +120,27 @@ fn half_rate(
     Ok(())
 }
 
-fn start(name: &str, directory: &Path) -> Result<(Server, Option<Server>)> {
+fn start(name: &str, stores: &Stores, directory: &Path) -> Result<(Server, Option<Server>)> {
     if name == "leadstream" {
         let sandbox = Server::sandbox(&[])?;
-        let server = Server::leadstream(directory, sandbox.port)?;
-        Ok((server, Some(sandbox)))
-    } else {
-        Ok((Server::reference(name, directory)?, None))
+        let server = Server::leadstream(directory, &stores.url(directory), sandbox.port)?;
+        return Ok((server, Some(sandbox)));
     }
+    let store = match name {
+        "limit-postgres" => stores.url(directory),
+        _ => directory.join("limit.db").display().to_string(),
+    };
+    Ok((Server::reference(name, &store)?, None))
 }
 
 fn one(
     runtime: &Runtime,
     name: &'static str,
+    stores: &Stores,
     directory: &Path,
     connections: usize,
 ) -> Result<Measured> {
-    let (server, _sandbox) = start(name, directory)?;
+    let (server, _sandbox) = start(name, stores, directory)?;
     let next = Arc::new(AtomicU64::new(0));
     runtime.block_on(load::closed(
         server.port,

@@ -7,16 +7,25 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-use crate::load;
+use crate::load::{self, Run};
+use crate::place::{Place, Stores};
 use crate::say;
 use crate::server::{Server, get};
 
 /// Sends `leads` persons as fast as they are acknowledged, and waits until all are in the sandbox.
-pub fn run(runtime: &Runtime, leads: u64) -> Result<()> {
-    say(&format!("\n## end to end, {leads} leads"));
+pub fn run(runtime: &Runtime, leads: u64, place: Place, nodes: u64) -> Result<()> {
+    let name = place.name();
+    say(&format!(
+        "\n## end to end over {name}, {nodes} node(s), {leads} leads"
+    ));
+    let stores = Stores::of(place)?;
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let sandbox = Server::sandbox(&[])?;
-    let server = Server::leadstream(directory.path(), sandbox.port)?;
+    let url = stores.url(directory.path());
+    let servers = (0..nodes)
+        .map(|_| Server::leadstream(directory.path(), &url, sandbox.port))
+        .collect::<Result<Vec<_>>>()?;
+    let server = &servers[0];
     say(&format!(
         "ready after {:.0} ms",
         server.ready.as_secs_f64() * 1e3
@@ -27,16 +36,17 @@ pub fn run(runtime: &Runtime, leads: u64) -> Result<()> {
     ));
     let calls_before = stat(&sandbox, "/calls/api")?;
     let start = Instant::now();
-    let sent = runtime.block_on(load::count(
-        server.port,
-        64,
-        leads,
-        Arc::new(AtomicU64::new(0)),
-    ))?;
+    let share = leads / nodes;
+    let leads = share * nodes;
+    let posts = (0..).zip(&servers).map(|(index, server)| {
+        let first = Arc::new(AtomicU64::new(index * share));
+        load::count(server.port, (64 / nodes) as usize, share, first)
+    });
+    let sent = runtime.block_on(futures_util::future::try_join_all(posts))?;
     say(&format!(
         "acknowledged: {:.0}/s, p99 {} µs",
-        sent.rate(),
-        sent.percentile(99)
+        sent.iter().map(Run::rate).sum::<f64>(),
+        sent.iter().map(|run| run.percentile(99)).max().unwrap_or(0)
     ));
     let acknowledged = start.elapsed();
     loop {
@@ -70,7 +80,12 @@ pub fn run(runtime: &Runtime, leads: u64) -> Result<()> {
     ));
     say(&format!(
         "processor: {:.0} µs a lead",
-        server.processor_seconds()? * 1e6 / leads as f64
+        servers
+            .iter()
+            .map(Server::processor_seconds)
+            .sum::<Result<f64>>()?
+            * 1e6
+            / leads as f64
     ));
     Ok(())
 }

@@ -8,13 +8,12 @@
 mod acknowledge;
 mod end_to_end;
 mod load;
+mod place;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
 mod process;
 mod reference;
 mod server;
-
-use std::path::Path;
 
 #[expect(clippy::print_stdout, reason = "a bench prints")]
 fn say(text: &str) {
@@ -41,17 +40,29 @@ fn main() -> std::io::Result<()> {
             .and_then(|index| arguments.get(index + 1)?.parse().ok())
             .unwrap_or(default)
     };
+    let place = match arguments.iter().position(|argument| argument == "--store") {
+        Some(index) => arguments
+            .get(index + 1)
+            .and_then(|name| place::Place::of_name(name))
+            .ok_or_else(|| std::io::Error::other("--store <sqlite|postgres>"))?,
+        None => place::Place::Sqlite,
+    };
+    let (rounds, leads) = (number("--rounds", 5), number("--leads", 100_000));
+    let nodes = number("--nodes", 1);
     match arguments.first().map(String::as_str) {
         Some("serve") => {
-            let (Some(name), Some(directory)) = (arguments.get(1), arguments.get(2)) else {
-                return Err(std::io::Error::other("serve <reference> <directory>"));
+            let (Some(name), Some(store)) = (arguments.get(1), arguments.get(2)) else {
+                return Err(std::io::Error::other("serve <reference> <store>"));
             };
-            runtime(true)?.block_on(reference::serve(name, Path::new(directory)))
+            runtime(true)?.block_on(reference::serve(name, store))
         }
         Some("process-one") => {
             let number = |index: usize| arguments.get(index)?.parse::<u64>().ok();
+            let place = arguments
+                .get(1)
+                .and_then(|name| place::Place::of_name(name));
             let (Some(place), Some(known), Some(nodes), Some(events)) =
-                (arguments.get(1), number(2), number(3), number(4))
+                (place, number(2), number(3), number(4))
             else {
                 return Err(std::io::Error::other(
                     "process-one <sqlite|postgres> <known> <nodes> <events>",
@@ -60,11 +71,11 @@ fn main() -> std::io::Result<()> {
             runtime(true)?.block_on(process::run_one(place, known, nodes as usize, events))
         }
         Some("process") => process::run_all(number("--events", 50_000)),
-        Some("acknowledge") => acknowledge::run(&runtime(false)?, number("--rounds", 5)),
-        Some("end-to-end") => end_to_end::run(&runtime(false)?, number("--leads", 100_000)),
+        Some("acknowledge") => acknowledge::run(&runtime(false)?, rounds, place),
+        Some("end-to-end") => end_to_end::run(&runtime(false)?, leads, place, nodes),
         _ => {
-            acknowledge::run(&runtime(false)?, number("--rounds", 5))?;
-            end_to_end::run(&runtime(false)?, number("--leads", 100_000))
+            acknowledge::run(&runtime(false)?, rounds, place)?;
+            end_to_end::run(&runtime(false)?, leads, place, nodes)
         }
     }
 }

@@ -15,27 +15,11 @@ use leadstream::store::{Access, Store};
 use leadstream::telemetry::Metrics;
 
 use crate::load::body;
-use crate::postgres::Server;
+use crate::place::{Place, Stores};
 use crate::say;
 
 /// Events in a group, as in a burst.
 const GROUP: usize = 256;
-
-/// Where a run's store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    Sqlite,
-    Postgres,
-}
-
-impl Place {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Sqlite => "sqlite",
-            Self::Postgres => "postgres",
-        }
-    }
-}
 
 /// Runs each combination in a process of its own, so that one's memory is not another's.
 pub fn run_all(events: u64) -> Result<()> {
@@ -62,16 +46,10 @@ pub fn run_all(events: u64) -> Result<()> {
 }
 
 /// One combination: `known` leads, then `events` events by `nodes` nodes.
-pub async fn run_one(place: &str, known: u64, nodes: usize, events: u64) -> Result<()> {
+pub async fn run_one(place: Place, known: u64, nodes: usize, events: u64) -> Result<()> {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let (url, _server) = if place == Place::Sqlite.name() {
-        let file = directory.path().join("leads.db");
-        (format!("sqlite:{}", file.display()), None)
-    } else {
-        let server =
-            Server::start_durable().ok_or_else(|| Error::other("PostgreSQL is not installed"))?;
-        (server.database(), Some(server))
-    };
+    let stores = Stores::of(place)?;
+    let url = stores.url(directory.path());
     let first = Node::open(directory.path(), &url).await?;
     first.append(0, known).await?;
     drain(std::slice::from_ref(&first)).await?;
@@ -92,8 +70,9 @@ pub async fn run_one(place: &str, known: u64, nodes: usize, events: u64) -> Resu
     let done = drain(&all).await?;
     let seconds = started.elapsed().as_secs_f64();
     say(&format!(
-        "{place}, {known} known, {nodes} node(s): {:.0} events/s, {:.1} µs of processor an event in this process, \
+        "{}, {known} known, {nodes} node(s): {:.0} events/s, {:.1} µs of processor an event in this process, \
          {:.1} MiB resident, {:.1} at most",
+        place.name(),
         done as f64 / seconds,
         (processor_seconds()? - before) * 1e6 / done as f64,
         memory_mib("VmRSS")?,

@@ -1,6 +1,7 @@
 //! What `/hooks` is measured against, each a server of its own in a process of its own:
 //! *bare*, an axum handler that stores nothing; *parse*, the same with the body parsed; *limit*,
-//! which parses and puts the body into a SQLite table by group commit.
+//! which parses and puts the body into a SQLite table by group commit; *limit-postgres*, which does
+//! so into a table of PostgreSQL, one statement a group.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -9,14 +10,22 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
+use sqlx::{Connection as _, PgConnection};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// The references, by name.
-pub const NAMES: [&str; 3] = ["bare", "parse", "limit"];
+use crate::place::Place;
 
-/// Serves the reference `name`; prints its port.
-pub async fn serve(name: &str, directory: &Path) -> std::io::Result<()> {
+/// The references, by name.
+pub fn names(place: Place) -> [&'static str; 3] {
+    match place {
+        Place::Sqlite => ["bare", "parse", "limit"],
+        Place::Postgres => ["bare", "parse", "limit-postgres"],
+    }
+}
+
+/// Serves the reference `name` over `store`; prints its port.
+pub async fn serve(name: &str, store: &str) -> std::io::Result<()> {
     let router = match name {
         "bare" => Router::new().route("/hooks/{source}", post(|_: Bytes| async { receipt(0) })),
         "parse" => Router::new().route(
@@ -28,11 +37,18 @@ pub async fn serve(name: &str, directory: &Path) -> std::io::Result<()> {
         ),
         "limit" => {
             let (queue, waiting) = mpsc::channel();
-            let connection =
-                database(&directory.join("limit.db")).map_err(std::io::Error::other)?;
+            let connection = database(Path::new(store)).map_err(std::io::Error::other)?;
             std::thread::spawn(move || commit(&connection, &waiting));
             Router::new()
-                .route("/hooks/{source}", post(store))
+                .route("/hooks/{source}", post(keep))
+                .with_state(queue)
+        }
+        "limit-postgres" => {
+            let (queue, waiting) = tokio::sync::mpsc::unbounded_channel();
+            let connection = tables(store).await.map_err(std::io::Error::other)?;
+            tokio::spawn(insert(connection, waiting));
+            Router::new()
+                .route("/hooks/{source}", post(keep_in_postgres))
                 .with_state(queue)
         }
         _ => return Err(std::io::Error::other("no such reference")),
@@ -55,7 +71,7 @@ struct Waiting {
     done: oneshot::Sender<i64>,
 }
 
-async fn store(
+async fn keep(
     State(queue): State<mpsc::Sender<Waiting>>,
     body: Bytes,
 ) -> Result<String, axum::http::StatusCode> {
@@ -100,6 +116,52 @@ fn commit(connection: &rusqlite::Connection, queue: &mpsc::Receiver<Waiting>) {
             return;
         }
         for (id, waiting) in (first..).zip(batch.drain(..)) {
+            let _ = waiting.done.send(id);
+        }
+    }
+}
+
+async fn keep_in_postgres(
+    State(queue): State<tokio::sync::mpsc::UnboundedSender<Waiting>>,
+    body: Bytes,
+) -> Result<String, axum::http::StatusCode> {
+    const FAILED: axum::http::StatusCode = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+    std::hint::black_box(parse(&body));
+    let (done, committed) = oneshot::channel();
+    queue.send(Waiting { body, done }).map_err(|_| FAILED)?;
+    committed.await.map(receipt).map_err(|_| FAILED)
+}
+
+async fn tables(url: &str) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::raw_sql("CREATE TABLE event (id BIGINT PRIMARY KEY, body BYTEA NOT NULL)")
+        .execute(&mut connection)
+        .await?;
+    Ok(connection)
+}
+
+/// Takes all that wait, one statement for them, which is its own transaction.
+async fn insert(
+    mut connection: PgConnection,
+    mut queue: tokio::sync::mpsc::UnboundedReceiver<Waiting>,
+) {
+    let mut next = 1;
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, 1024).await > 0 {
+        let ids: Vec<i64> = (next..).take(batch.len()).collect();
+        let bodies: Vec<&[u8]> = batch.iter().map(|waiting| &waiting.body[..]).collect();
+        let written = sqlx::query(
+            "INSERT INTO event (id, body) SELECT * FROM unnest($1::bigint[], $2::bytea[])",
+        )
+        .bind(&ids)
+        .bind(&bodies)
+        .execute(&mut connection)
+        .await;
+        if written.is_err() {
+            return;
+        }
+        next += batch.len() as i64;
+        for (id, waiting) in ids.into_iter().zip(batch.drain(..)) {
             let _ = waiting.done.send(id);
         }
     }

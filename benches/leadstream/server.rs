@@ -27,9 +27,9 @@ impl Drop for Server {
 
 impl Server {
     /// A reference (see `reference`).
-    pub fn reference(name: &str, directory: &Path) -> Result<Self> {
+    pub fn reference(name: &str, store: &str) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", name]).arg(directory);
+        command.args(["serve", name, store]);
         Self::that_prints_its_port(command)
     }
 
@@ -62,16 +62,17 @@ impl Server {
         })
     }
 
-    /// `leadstream run`, in `directory`, into the sandbox at `sandbox`. Returns when it is ready.
-    pub fn leadstream(directory: &Path, sandbox: u16) -> Result<Self> {
+    /// `leadstream run`, in `directory`, over `store`, into the sandbox at `sandbox`. Returns when it
+    /// is ready.
+    pub fn leadstream(directory: &Path, store: &str, sandbox: u16) -> Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
-        let config = directory.join("leadstream.toml");
+        let config = directory.join(format!("leadstream-{port}.toml"));
         std::fs::write(
             &config,
             format!(
-                "[server]\nlisten = \"127.0.0.1:{port}\"\n[store]\nurl = \"sqlite:leads.db\"\n\
+                "[server]\nlisten = \"127.0.0.1:{port}\"\n[store]\nurl = \"{store}\"\n\
                  [salesforce]\nlogin_url = \"http://127.0.0.1:{sandbox}\"\nclient_id = \"bench\"\n\
                  client_secret = {{ env = \"BENCH_SECRET\" }}\n[sources.bench]\nconnector = \"web-form\"\n"
             ),
