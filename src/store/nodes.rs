@@ -51,12 +51,11 @@ pub(super) const FENCE_ALL: &str = "UPDATE node SET token = token + 1, name = ''
 
 pub(super) const END_LEASES: &str = "UPDATE lease SET until = 0";
 
-/// Says the state twice: the index of open deliveries is only used for its own condition. What was
-/// being sent may have been carried out; that its node went silent is not its fault, and no try.
+/// What was being sent may have been carried out; that its node went silent is not its fault, and no
+/// try.
 pub(super) const RELEASE: &str = "UPDATE delivery SET state = 'pending', unsure = TRUE, \
-     attempts = attempts - 1, claimed_by = NULL \
-     WHERE state IN ('pending', 'sending') AND state = 'sending' AND (claimed_by IS NULL OR claimed_by = $1 \
-     OR claimed_by NOT IN (SELECT token * 256 + slot FROM node WHERE name <> ''))";
+     attempts = attempts - 1, claimed_by = NULL WHERE state = 'sending' AND (claimed_by IS NULL \
+     OR claimed_by = $1 OR claimed_by NOT IN (SELECT token * 256 + slot FROM node WHERE name <> ''))";
 
 /// No node has this mark.
 pub(super) const NOBODY: i64 = -1;

@@ -81,6 +81,7 @@ CREATE TABLE delivery (
 );
 CREATE INDEX delivery_due ON delivery (next_at, id) WHERE state = 'pending';
 CREATE INDEX delivery_open ON delivery (lead_id, id) WHERE state IN ('pending', 'sending');
+CREATE INDEX delivery_sending ON delivery (claimed_by) WHERE state = 'sending';
 CREATE INDEX delivery_dead ON delivery (lead_id) WHERE state = 'dead';
 
 CREATE TABLE timeline (

@@ -16,6 +16,7 @@ DROP INDEX submission_vendor;
 
 -- Which node is sending: the mark of its lease.
 ALTER TABLE delivery ADD COLUMN claimed_by BIGINT;
+CREATE INDEX delivery_sending ON delivery (claimed_by) WHERE state = 'sending';
 
 -- Who runs on this store. `token` grows whenever a slot changes hands; who has an older one can
 -- write nothing. `until` is by the database's clock.
