@@ -250,6 +250,14 @@ fn mask_url_passwords(text: &str, hidden: &mut Vec<Range<usize>>) {
             hidden.push(start..start + sign);
         }
     }
+    for (at, name) in text.match_indices("password=") {
+        let start = at + name.len();
+        let value = &text[start..];
+        let end = value
+            .find(|letter: char| letter.is_whitespace() || "&\"'#".contains(letter))
+            .unwrap_or(value.len());
+        hidden.push(start..start + end);
+    }
 }
 
 /// What follows a word that sounds like a secret in a comment: a line that was put out of use.
@@ -431,6 +439,10 @@ mod tests {
         );
         check("url = \"pg://me:p/w?@host\"", "url = \"pg://*******@host\"");
         check("url = \"https://a.com/x\"", "url = \"https://a.com/x\"");
+        check(
+            "url = \"pg://host/db?password=pw&a=b\"",
+            "url = \"pg://host/db?password=**&a=b\"",
+        );
     }
 
     #[test]

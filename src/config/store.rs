@@ -18,7 +18,7 @@ pub struct StoreConfig {
     pub url: String,
     /// PostgreSQL only: after how many seconds of silence the other nodes take over what a node
     /// was doing.
-    #[schemars(range(min = 2, max = 3600), example = 15)]
+    #[schemars(range(min = 2, max = 50), example = 15)]
     pub lease_seconds: u64,
     /// How many days raw events are kept, and what was read in them, from when they came in. What
     /// is not at its end, dead letters and events in review are kept until they are dealt with; the

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::json;
 use tracing::{debug, info, warn};
@@ -130,7 +131,11 @@ impl Deliver {
         // Whoever has taken over sends it, and not we as well.
         self.store.confirm(node).await?;
         self.store.reach("deliver.before_send").await?;
-        let sent = send(&self.client, &self.mapping, &leads, &request_id).await;
+        let store = &self.store;
+        let may_write = move || -> BoxFuture<'_, bool> {
+            Box::pin(async move { store.confirm(node).await.is_ok() })
+        };
+        let sent = send(&self.client, &self.mapping, &leads, &request_id, &may_write).await;
         self.store.reach("deliver.after_send").await?;
 
         let now = self.clock.now();

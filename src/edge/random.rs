@@ -53,18 +53,16 @@ impl IdGenerator {
         generator
     }
 
-    /// From now on makes ids of `node`, of which there are [`MOST_NODES`].
-    pub fn set_node(&self, node: u8) {
-        self.state.lock().node = i64::from(node);
+    /// From now on makes ids of `node`, of which there are [`MOST_NODES`], and above `id`.
+    pub fn become_node(&self, node: u8, id: i64) {
+        let mut state = self.state.lock();
+        state.node = i64::from(node);
+        state.raise(id);
     }
 
     /// From now on makes ids above `id`, which may be another node's.
     pub fn raise(&self, id: i64) {
-        let after = ((id >> (NODE_BITS + SEQUENCE_BITS)) + 1) << SEQUENCE_BITS;
-        let mut state = self.state.lock();
-        if id > 0 && full_id(state.node, state.next) <= id {
-            state.next = after;
-        }
+        self.state.lock().raise(id);
     }
 
     /// The next id.
@@ -86,6 +84,14 @@ impl IdGenerator {
             node: state.node,
             next: first,
             left: count,
+        }
+    }
+}
+
+impl State {
+    fn raise(&mut self, id: i64) {
+        if id > 0 && full_id(self.node, self.next) <= id {
+            self.next = ((id >> (NODE_BITS + SEQUENCE_BITS)) + 1) << SEQUENCE_BITS;
         }
     }
 }
@@ -166,7 +172,7 @@ mod tests {
     #[test]
     fn ids_follow_the_highest_in_use_whoever_made_it() {
         let other = IdGenerator::above(0);
-        other.set_node(255);
+        other.become_node(255, 0);
         let theirs = other.next(Millis(ID_EPOCH + 5_000));
         let ids = IdGenerator::above(0);
         let before = ids.next(Millis(ID_EPOCH + 1_000));
@@ -184,7 +190,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for node in [0, 1, 200] {
             let ids = IdGenerator::above(0);
-            ids.set_node(node);
+            ids.become_node(node, 0);
             for count in [1, 5_000, 5_000, 5_000, 5_000, 16_384, 1] {
                 let run: Vec<i64> = ids.take(now, count).collect();
                 assert_eq!(run.len(), count);

@@ -20,6 +20,10 @@ use crate::store::{
     Changes, KnownLead, LastSubmission, NewKey, StoredSubmission, TimelineEntry, Touch,
 };
 
+/// The most leads that one key leads to. A mailbox that more people share tells nobody from anybody,
+/// and each submission from it would have to look at all of them.
+const MOST_LEADS_A_KEY: usize = 32;
+
 /// What deciding needs of the configuration. Made once.
 #[derive(Debug)]
 pub struct Rules {
@@ -129,6 +133,23 @@ impl Prepared {
         }
     }
 
+    /// An event that the store cannot read back whole.
+    pub fn damaged(event: Event, replayed: bool) -> Self {
+        let error = ExtractError {
+            code: "event.damaged",
+            message: "what was received with it cannot be read back from the store".to_owned(),
+            hint: format!(
+                "restore the store from a backup and run `leadstream replay {}`; check the disk",
+                event.id
+            ),
+        };
+        Self {
+            event,
+            replayed,
+            found: Err(error),
+        }
+    }
+
     /// The match keys of all that was found in it, and the sender's own ids.
     pub fn keys(&self) -> impl Iterator<Item = KeyHash> {
         self.people().flat_map(Person::all_keys)
@@ -190,6 +211,8 @@ pub struct Known {
     /// Leads whose delivery was decided in this batch, and where it stands among the changes.
     decided: HashMap<LeadId, usize>,
     changed: BTreeSet<LeadId>,
+    /// Those that the store cannot read back.
+    damaged: BTreeSet<LeadId>,
 }
 
 impl Known {
@@ -197,8 +220,12 @@ impl Known {
     pub fn new(
         leads: impl IntoIterator<Item = KnownLead>,
         keys: impl IntoIterator<Item = (KeyHash, LeadId)>,
+        damaged: BTreeSet<LeadId>,
     ) -> Self {
-        let mut known = Self::default();
+        let mut known = Self {
+            damaged,
+            ..Self::default()
+        };
         known
             .leads
             .extend(leads.into_iter().map(|lead| (lead.lead.id, lead)));
@@ -221,6 +248,12 @@ impl Known {
             .iter()
             .filter_map(|id| leads.remove(id))
             .collect()
+    }
+
+    /// Whether this may be a person whose lead cannot be read back.
+    fn is_damaged(&self, person: &Person) -> bool {
+        let leads = person.all_keys().filter_map(|key| self.by_key.get(&key));
+        !self.damaged.is_empty() && leads.flatten().any(|lead| self.damaged.contains(lead))
     }
 
     /// The leads that had this very submission before, by the sender's own id of it.
@@ -355,24 +388,32 @@ impl Decision<'_> {
             return;
         }
         if let Err(problem) = assess(self.submission()) {
-            self.changes
-                .submissions
-                .push(row.ended(End::DeadLetter, problem.code));
-            let letter = letter(
-                self.event.id,
-                self.now,
-                problem.code,
-                problem.message.to_owned(),
-                problem.hint,
+            self.bury(row, problem.code, problem.message, problem.hint);
+            return;
+        }
+        if self.known.is_damaged(self.person) {
+            let hint = format!(
+                "restore the store from a backup, or delete that lead there, and run `leadstream replay {}`",
+                self.event.id
             );
-            self.changes.dead_letters.push((
-                self.event.source.clone(),
-                self.submission().ordinal,
-                letter,
-            ));
+            self.bury(
+                row,
+                "lead.damaged",
+                "the lead that it may belong to cannot be read back from the store",
+                hint,
+            );
             return;
         }
         self.attach(row, next_id);
+    }
+
+    fn bury(&mut self, row: StoredSubmission, code: &str, message: &str, hint: String) {
+        let letter = letter(self.event.id, self.now, code, message.to_owned(), hint);
+        let (source, ordinal) = (self.event.source.clone(), self.submission().ordinal);
+        self.changes.dead_letters.push((source, ordinal, letter));
+        self.changes
+            .submissions
+            .push(row.ended(End::DeadLetter, code));
     }
 
     fn row(&self) -> StoredSubmission {
@@ -450,9 +491,11 @@ impl Decision<'_> {
             || (known.lead.salesforce_id.is_none() && !on_its_way);
 
         self.known.changed.insert(id);
-        for key in self.person.all_keys() {
+        // An id that others have had says nothing of who this is.
+        let vendor_key = self.person.vendor_key.filter(|_| !is_id_reused);
+        for key in self.person.keys.iter().copied().chain(vendor_key) {
             let leads = self.known.by_key.entry(key).or_default();
-            if !leads.contains(&id) {
+            if !leads.contains(&id) && leads.len() < MOST_LEADS_A_KEY {
                 let nth = leads.len();
                 self.changes.keys.push(NewKey { key, nth, lead: id });
                 leads.push(id);
@@ -502,6 +545,7 @@ impl Decision<'_> {
                     received_at: Millis(0),
                 },
                 delivering: None,
+                is_stored: false,
             },
         );
         id

@@ -76,7 +76,13 @@ impl Process {
         }
         let mut prepared: Vec<Prepared> = events
             .into_iter()
-            .map(|event| self.prepare(event, replayed))
+            .map(|event| {
+                if claim.damaged.contains(&event.id) {
+                    Prepared::damaged(event, replayed)
+                } else {
+                    self.prepare(event, replayed)
+                }
+            })
             .collect();
 
         let now = self.clock.now();
@@ -206,6 +212,6 @@ async fn load(write: &mut Write, prepared: &[Prepared]) -> Result<Known, StoreEr
         .leads_by_keys(&keys.into_iter().collect::<Vec<_>>())
         .await?;
     let ids: BTreeSet<LeadId> = keys.iter().map(|(_, lead)| *lead).collect();
-    let leads = write.leads(ids).await?;
-    Ok(Known::new(leads, keys))
+    let (leads, damaged) = write.leads(ids).await?;
+    Ok(Known::new(leads, keys, damaged))
 }

@@ -36,7 +36,7 @@ const COPIED: &str = "copied";
 const RUN: &str = "copying_run";
 
 /// Facts that are no other store's.
-const OWN_FACTS: [&str; 5] = [TICKET, COPYING, COPIED, RUN, "probe"];
+const OWN_FACTS: [&str; 5] = [TICKET, COPYING, COPIED, RUN, "probe 0"];
 
 const LOCK_RUN: &str = "SELECT value FROM store_info WHERE name = $1 {lock}";
 

@@ -1,4 +1,4 @@
-use super::dialect::{self, Connection, Value, query};
+use super::dialect::{self, Connection, Kind, Value, query};
 use super::{Store, StoreError};
 use crate::edge::random::Ids;
 use crate::model::{DeadLetter, EventId, Millis, SourceName};
@@ -112,12 +112,19 @@ impl Store {
              (SELECT event_id FROM replay)";
         const FORGET: &str =
             "DELETE FROM submission WHERE event_id IN (SELECT event_id FROM replay)";
+        const NO_PRUNING: &str = "SELECT token FROM lease WHERE name = 'retention' FOR UPDATE";
         const KEPT: &str = "SELECT id FROM event WHERE id {in $1}";
+        let mut write = self.write().await?;
+        // Nothing is pruned meanwhile; on SQLite nobody else writes anyway.
+        if write.connection().kind() == Kind::Postgres {
+            query(NO_PRUNING)
+                .all::<(i64,)>(&mut write.connection())
+                .await?;
+        }
         let kept: Vec<i64> = query(KEPT)
             .bind(Value::ids(events.iter().map(|event| event.0)))
             .column(&mut self.database.read().await?.connection())
             .await?;
-        let mut write = self.write().await?;
         let connection = &mut write.connection();
         let marked = query(MARK).bind(Value::Ids(kept)).run(connection).await?;
         query(SUPERSEDE).run(connection).await?;

@@ -13,6 +13,9 @@ pub(super) const UNPROCESSED: &str = "SELECT id, source, received_at, content_ty
 pub(super) const LISTED: &str = "SELECT id, source, received_at, content_type, meta, body FROM event \
      WHERE id {in $1} ORDER BY id";
 
+const SIZES: &str =
+    "SELECT id, CAST(LENGTH(body) AS BIGINT) FROM event WHERE id {in $1} ORDER BY id";
+
 pub(super) const TO_REPLAY: &str =
     "SELECT event_id FROM replay ORDER BY event_id LIMIT $1 {skip locked}";
 
@@ -37,6 +40,8 @@ const MOST_BYTES: usize = 8 << 20;
 pub struct EventClaim {
     /// In the order of their ids.
     pub events: Vec<Event>,
+    /// Those of them that cannot be read back whole.
+    pub damaged: Vec<EventId>,
     /// They were processed before.
     pub replayed: bool,
     taken: Taken,
@@ -52,33 +57,36 @@ enum Taken {
 
 type Row = (i64, String, i64, String, String, Vec<u8>);
 
-fn event((id, source, received_at, content_type, meta, body): Row) -> Result<Event, StoreError> {
-    let meta: EventMeta = serde_json::from_str(&meta).map_err(|error| StoreError::Damaged {
-        table: "event",
-        id,
-        // Its own message may quote what it stumbled over.
-        reason: format!("meta is not as written ({:?})", error.classify()),
-    })?;
-    Ok(Event {
+/// An event; one whose circumstances cannot be read back has none.
+fn event((id, source, received_at, content_type, meta, body): Row) -> (Event, bool) {
+    let meta: Option<EventMeta> = serde_json::from_str(&meta).ok();
+    let is_damaged = meta.is_none();
+    let event = Event {
         id: EventId(id),
         received: NewEvent {
             source: SourceName::new(&source),
             received_at: Millis(received_at),
             content_type,
-            meta,
+            meta: meta.unwrap_or_default(),
             body: Bytes::from(body),
         },
-    })
+    };
+    (event, is_damaged)
 }
 
 /// Says yes until the bodies are more than `MOST_BYTES`; the first one always fits.
-fn until_heavy() -> impl FnMut(&Row) -> bool {
+fn until_heavy() -> impl FnMut(usize) -> bool {
     let mut bytes = 0;
     let mut first = true;
-    move |row| {
-        bytes += row.5.len();
+    move |more| {
+        bytes += more;
         std::mem::take(&mut first) || bytes <= MOST_BYTES
     }
+}
+
+fn rows_until_heavy() -> impl FnMut(&Row) -> bool {
+    let mut fits = until_heavy();
+    move |row| fits(row.5.len())
 }
 
 impl Store {
@@ -102,7 +110,7 @@ impl Store {
         let rows = if replayed {
             let rows: Vec<Row> = query(LISTED)
                 .bind(Value::Ids(replays.clone()))
-                .all_while(connection, until_heavy())
+                .all_while(connection, rows_until_heavy())
                 .await?;
             if rows.is_empty() {
                 drop(reader);
@@ -114,16 +122,12 @@ impl Store {
             query(UNPROCESSED)
                 .bind(floor.0)
                 .bind(limit as i64)
-                .all_while(connection, until_heavy())
+                .all_while(connection, rows_until_heavy())
                 .await?
         };
-        let events: Vec<Event> = rows.into_iter().map(event).collect::<Result<_, _>>()?;
-        let last = events.last().map(|event| event.id);
-        Ok(EventClaim {
-            events,
-            replayed,
-            taken: Taken::UpTo(last.filter(|_| !replayed)),
-        })
+        let last = rows.last().map(|row| EventId(row.0));
+        let taken = Taken::UpTo(last.filter(|_| !replayed));
+        Ok(EventClaim::of(rows, replayed, taken))
     }
 
     async fn waiting_events(&self, limit: usize) -> Result<EventClaim, StoreError> {
@@ -136,17 +140,13 @@ impl Store {
         if !replays.is_empty() {
             let rows: Vec<Row> = query(LISTED)
                 .bind(Value::Ids(replays.clone()))
-                .all_while(connection, until_heavy())
+                .all_while(connection, rows_until_heavy())
                 .await?;
             if rows.is_empty() {
                 drop(write);
                 return self.give_up_replays(replays).await;
             }
-            return Ok(EventClaim {
-                events: rows.into_iter().map(event).collect::<Result<_, _>>()?,
-                replayed: true,
-                taken: Taken::By(write),
-            });
+            return Ok(EventClaim::of(rows, true, Taken::By(write)));
         }
         let mut groups: Vec<(i64, i64)> = Vec::new();
         for most in GROUPS {
@@ -162,27 +162,23 @@ impl Store {
         let ids = groups.iter().flat_map(|(first, last)| *first..=*last);
         let ids: Vec<i64> = ids.take(limit).collect();
         let Some(mut last) = ids.last().copied() else {
-            return Ok(EventClaim {
-                events: Vec::new(),
-                replayed: false,
-                taken: Taken::By(write),
-            });
+            return Ok(EventClaim::of(Vec::new(), false, Taken::By(write)));
         };
-        let mut cut_at = None;
+        // Sizes first: the server sends all that was asked for.
+        let sizes: Vec<(i64, i64)> = query(SIZES).bind(Value::Ids(ids)).all(connection).await?;
         let mut fits = until_heavy();
-        let rows: Vec<Row> = query(LISTED)
-            .bind(Value::Ids(ids))
-            .all_while(connection, |row: &Row| {
-                let fits = fits(row);
-                if !fits {
-                    cut_at = Some(row.0);
-                }
-                fits
-            })
-            .await?;
-        if let Some(cut_at) = cut_at {
-            last = cut_at - 1;
+        let wanted: Vec<i64> = sizes
+            .iter()
+            .take_while(|(_, bytes)| fits(*bytes as usize))
+            .map(|(id, _)| *id)
+            .collect();
+        if let Some((heavy, _)) = sizes.get(wanted.len()) {
+            last = heavy - 1;
         }
+        let rows: Vec<Row> = query(LISTED)
+            .bind(Value::Ids(wanted))
+            .all(connection)
+            .await?;
         let done = groups.iter().filter(|group| group.1 <= last);
         query(GROUPS_DONE)
             .bind(Value::ids(done.map(|group| group.0)))
@@ -198,11 +194,13 @@ impl Store {
                 .run(connection)
                 .await?;
         }
-        Ok(EventClaim {
-            events: rows.into_iter().map(event).collect::<Result<_, _>>()?,
-            replayed: false,
-            taken: Taken::By(write),
-        })
+        if rows.is_empty() {
+            // Nothing is behind those ids: they are not to be met again.
+            write.commit().await?;
+            self.inbox_changed.notify_one();
+            return Ok(EventClaim::of(rows, false, Taken::UpTo(None)));
+        }
+        Ok(EventClaim::of(rows, false, Taken::By(write)))
     }
 
     /// Events that went while they were to be replayed: nothing waits for them.
@@ -214,11 +212,7 @@ impl Store {
             .await?;
         write.commit().await?;
         self.inbox_changed.notify_one();
-        Ok(EventClaim {
-            events: Vec::new(),
-            replayed: true,
-            taken: Taken::UpTo(None),
-        })
+        Ok(EventClaim::of(Vec::new(), true, Taken::UpTo(None)))
     }
 
     /// The events that the inbox holds after `id`, in the order of their ids.
@@ -228,7 +222,7 @@ impl Store {
             .bind(limit as i64)
             .all(&mut self.database.read().await?.connection())
             .await?;
-        rows.into_iter().map(event).collect()
+        Ok(rows.into_iter().map(|row| event(row).0).collect())
     }
 
     /// One event, if the inbox still holds it.
@@ -238,11 +232,28 @@ impl Store {
             .bind(Value::Ids(vec![id.0]))
             .first(&mut reader.connection())
             .await?;
-        row.map(event).transpose()
+        Ok(row.map(|row| event(row).0))
     }
 }
 
 impl EventClaim {
+    fn of(rows: Vec<Row>, replayed: bool, taken: Taken) -> Self {
+        let mut events = Vec::with_capacity(rows.len());
+        let mut damaged = Vec::new();
+        for (event, is_damaged) in rows.into_iter().map(event) {
+            if is_damaged {
+                damaged.push(event.id);
+            }
+            events.push(event);
+        }
+        Self {
+            events,
+            damaged,
+            replayed,
+            taken,
+        }
+    }
+
     /// The transaction that stores what becomes of the events, and with it that they are processed.
     pub async fn into_write(self, store: &Store) -> Result<Write, StoreError> {
         match self.taken {

@@ -1,4 +1,7 @@
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use tracing::error;
 
 use super::dialect::{Connection, Kind, Value, insert, query};
 use super::timeline::{self, TimelineEntry};
@@ -84,6 +87,8 @@ pub struct KnownLead {
     pub last: LastSubmission,
     /// The last of its deliveries that are on their way.
     pub delivering: Option<DeliveryId>,
+    /// Whether the store has it already.
+    pub is_stored: bool,
 }
 
 /// A match key that a lead has got.
@@ -133,47 +138,47 @@ impl Write {
             .collect())
     }
 
-    /// The leads of those ids, as nobody else can change them until this transaction is through.
+    /// The leads of those ids, as nobody else can change them until this transaction is through; and
+    /// which of them cannot be read back.
     pub async fn leads(
         &mut self,
         ids: impl IntoIterator<Item = LeadId>,
-    ) -> Result<Vec<KnownLead>, StoreError> {
+    ) -> Result<(Vec<KnownLead>, BTreeSet<LeadId>), StoreError> {
         type Row = (i64, i64, String, i64, i64, Option<String>, Option<i64>);
         let ids: Vec<i64> = ids.into_iter().map(|id| id.0).collect();
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), BTreeSet::new()));
         }
         let connection = &mut self.connection();
         lock(connection, &ids).await?;
         // Only now: what is read with the lock may be older than the lock.
         let rows: Vec<Row> = query(LEADS).bind(Value::Ids(ids)).all(connection).await?;
-        rows.into_iter()
-            .map(
-                |(id, created_at, record, content, received_at, salesforce_id, delivering)| {
-                    let record = record::decode(&record).map_err(|error| StoreError::Damaged {
-                        table: "lead",
-                        id,
-                        reason: error.kind().to_owned(),
-                    })?;
-                    let created_at = Millis(created_at);
-                    let lead = Lead {
+        let mut damaged = BTreeSet::new();
+        let mut leads = Vec::with_capacity(rows.len());
+        for (id, created_at, record, content, received_at, salesforce_id, delivering) in rows {
+            match record::decode(&record) {
+                Ok(record) => leads.push(KnownLead {
+                    lead: Lead {
                         id: LeadId(id),
-                        created_at,
+                        created_at: Millis(created_at),
                         record,
                         salesforce_id,
-                    };
-                    let last = LastSubmission {
+                    },
+                    last: LastSubmission {
                         content,
                         received_at: Millis(received_at),
-                    };
-                    Ok(KnownLead {
-                        lead,
-                        last,
-                        delivering: delivering.map(DeliveryId),
-                    })
-                },
-            )
-            .collect()
+                    },
+                    delivering: delivering.map(DeliveryId),
+                    is_stored: true,
+                }),
+                Err(error) => {
+                    let reason = error.kind();
+                    error!(lead.id = %LeadId(id), reason, "a lead cannot be read back; who matches it is a dead letter");
+                    damaged.insert(LeadId(id));
+                }
+            }
+        }
+        Ok((leads, damaged))
     }
 
     /// Writes what a batch of events changes, with `ids` for its lines; see `Changes::ids_needed`.
@@ -224,15 +229,20 @@ async fn insert_leads(
     const CHANGED: &str = "ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, \
          record = excluded.record, last_content = excluded.last_content, \
          last_received_at = excluded.last_received_at";
-    insert(connection, LEAD, CHANGED, leads, |values, known| {
-        values.push(known.lead.id.0)?;
-        values.push(known.lead.created_at.0)?;
-        values.push(now.0)?;
-        values.push(record::encode(&known.lead.record))?;
-        values.push(known.last.content)?;
-        values.push(known.last.received_at.0)
-    })
-    .await?;
+    let (changed, new): (Vec<&KnownLead>, Vec<&KnownLead>) =
+        leads.iter().partition(|known| known.is_stored);
+    // A new lead whose id is another's must not take its place.
+    for (leads, after) in [(new, ""), (changed, CHANGED)] {
+        insert(connection, LEAD, after, &leads, |values, known| {
+            values.push(known.lead.id.0)?;
+            values.push(known.lead.created_at.0)?;
+            values.push(now.0)?;
+            values.push(record::encode(&known.lead.record))?;
+            values.push(known.last.content)?;
+            values.push(known.last.received_at.0)
+        })
+        .await?;
+    }
     Ok(())
 }
 

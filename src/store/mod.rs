@@ -154,7 +154,7 @@ pub struct Store {
     tag: String,
     key_secret: [u8; 16],
     /// As whom this process claims; none for a command.
-    node: Mutex<Option<Node>>,
+    node: Mutex<Option<nodes::Held>>,
     /// How long a node may be silent.
     lease: Duration,
     access: Access,
@@ -329,7 +329,10 @@ impl Store {
     /// Whether the store takes writes.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         let mut write = self.write().await?;
-        set_fact(&mut write.connection(), "probe", "").await?;
+        // Each node its own: a node that stops here must not make the others look unwell.
+        let node = *self.node.lock();
+        let name = node.map_or_else(|| "probe".to_owned(), nodes::Held::probe);
+        set_fact(&mut write.connection(), &name, "").await?;
         write.commit().await
     }
 

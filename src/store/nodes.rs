@@ -4,7 +4,7 @@
 //!
 //! Leases are by the database's clock: nodes whose clocks differ do not steal from each other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
@@ -27,7 +27,7 @@ impl Node {
     }
 }
 
-const FREE: &str = "SELECT slot FROM node WHERE name <> '' ORDER BY slot";
+const SLOTS: &str = "SELECT slot, name <> '', until FROM node";
 
 const JOIN: &str = "INSERT INTO node (slot, token, name, until) VALUES ($1, 1, $2, {now} + $3) \
      ON CONFLICT (slot) DO UPDATE SET token = node.token + 1, name = excluded.name, until = excluded.until \
@@ -57,27 +57,53 @@ pub(super) const RELEASE: &str = "UPDATE delivery SET state = 'pending', unsure 
      attempts = attempts - 1, claimed_by = NULL WHERE state = 'sending' AND (claimed_by IS NULL \
      OR claimed_by = $1 OR claimed_by NOT IN (SELECT token * 256 + slot FROM node WHERE name <> ''))";
 
+/// A slot that nobody has: one that nobody ever had, or was left in order, or whose holder has been
+/// silent for longest. A holder that was fenced may not know it yet, and still makes ids with its slot.
+fn free_slot(known: &[(i64, bool, i64)]) -> Option<i64> {
+    let is_known = |slot: &i64| known.iter().any(|(known, ..)| known == slot);
+    (0..MOST_NODES as i64)
+        .find(|slot| !is_known(slot))
+        .or_else(|| {
+            let free = known.iter().filter(|(_, is_taken, _)| !is_taken);
+            free.min_by_key(|(_, _, until)| *until)
+                .map(|(slot, ..)| *slot)
+        })
+}
+
 /// No node has this mark.
 pub(super) const NOBODY: i64 = -1;
+
+/// A node, and when its lease was last renewed by the machine's clock: before the database was asked,
+/// so that it is over here no later than there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    node: Node,
+    renewed: Instant,
+}
+
+impl Held {
+    /// The name of the fact by which this node tries whether it can write.
+    pub(super) fn probe(self) -> String {
+        format!("probe {}", self.node.slot)
+    }
+}
 
 impl Store {
     /// Takes a slot.
     pub(super) async fn join(&self) -> Result<Node, StoreError> {
-        let mut write = self.write().await?;
         if let Database::Sqlite(_) = self.database {
             // The lock on its file says that there is no other.
+            let mut write = self.write().await?;
             query(FENCE_ALL).run(&mut write.connection()).await?;
             query(END_LEASES).run(&mut write.connection()).await?;
             copy::note_change(&mut write.connection()).await?;
+            write.commit().await?;
         }
-        query(FENCE_SILENT).run(&mut write.connection()).await?;
-        write.commit().await?;
         loop {
+            let renewed = Instant::now();
             let mut write = self.write().await?;
-            let taken: Vec<i64> = query(FREE).column(&mut write.connection()).await?;
-            let slot = (0..MOST_NODES as i64)
-                .find(|slot| !taken.contains(slot))
-                .ok_or(StoreError::TooManyNodes)?;
+            let known: Vec<(i64, bool, i64)> = query(SLOTS).all(&mut write.connection()).await?;
+            let slot = free_slot(&known).ok_or(StoreError::TooManyNodes)?;
             let joined: Option<(i64,)> = query(JOIN)
                 .bind(slot)
                 .bind(process::name())
@@ -94,16 +120,16 @@ impl Store {
             // Above all ids of whoever had the slot before, whatever its clock showed.
             let mut reader = self.database.read().await?;
             let (highest,): (i64,) = query(HIGHEST).one(&mut reader.connection()).await?;
-            self.ids.set_node(node.slot);
-            self.ids.raise(highest);
-            *self.node.lock() = Some(node);
+            self.ids.become_node(node.slot, highest);
+            *self.node.lock() = Some(Held { node, renewed });
             return Ok(node);
         }
     }
 
     /// As whom this process claims.
     pub fn node(&self) -> Result<Node, StoreError> {
-        self.node.lock().ok_or(StoreError::Fenced)
+        let held = *self.node.lock();
+        held.map(|held| held.node).ok_or(StoreError::Fenced)
     }
 
     /// Says that nothing has happened to the lease of `node`: to be asked just before something is
@@ -113,6 +139,10 @@ impl Store {
             // Its file is locked for as long as it lives.
             return Ok(());
         }
+        let held = *self.node.lock();
+        if held.is_none_or(|held| held.node != node || self.is_over(held)) {
+            return Err(StoreError::Fenced);
+        }
         let mut reader = self.database.read().await?;
         query(CONFIRM)
             .bind(i64::from(node.slot))
@@ -121,6 +151,10 @@ impl Store {
             .await?
             .map(|_| ())
             .ok_or(StoreError::Fenced)
+    }
+
+    fn is_over(&self, held: Held) -> bool {
+        held.renewed.elapsed() >= self.lease
     }
 
     /// How often `keep_node` is to be called; none where there is only one node.
@@ -135,7 +169,9 @@ impl Store {
     /// See `lease_interval`.
     pub async fn keep_node(&self) -> Result<(), StoreError> {
         let held = *self.node.lock();
-        let Some(node) = held else { return Ok(()) };
+        let Some(before) = held else { return Ok(()) };
+        let node = before.node;
+        let renewed_at = Instant::now();
         let mut write = self.write().await?;
         let renewed = query(RENEW)
             .bind(i64::from(node.slot))
@@ -149,6 +185,14 @@ impl Store {
                 "this node was silent for too long: others have taken over; it goes on as a new one"
             );
             self.join().await?;
+        } else if let Some(held) = &mut *self.node.lock()
+            && held.node == node
+        {
+            held.renewed = renewed_at;
+        }
+        if self.is_over(before) {
+            // Whatever kept this node from the database has kept the others: they get a chance.
+            return Ok(());
         }
         let mut write = self.write().await?;
         let fenced = query(FENCE_SILENT).run(&mut write.connection()).await?;
@@ -167,7 +211,8 @@ impl Store {
 
     /// Gives the slot back.
     pub(super) async fn leave(&self) -> Result<(), StoreError> {
-        let Some(node) = self.node.lock().take() else {
+        let held = self.node.lock().take();
+        let Some(Held { node, .. }) = held else {
             return Ok(());
         };
         let mut write = self.write().await?;
@@ -200,5 +245,21 @@ impl Write {
             .bind(mark)
             .run(&mut self.connection())
             .await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_used_again_only_when_there_is_no_fresh_one() {
+        assert_eq!(free_slot(&[]), Some(0));
+        assert_eq!(free_slot(&[(0, false, 5), (1, true, 9)]), Some(2));
+        let mut all: Vec<(i64, bool, i64)> = (0..256).map(|slot| (slot, true, 100)).collect();
+        assert_eq!(free_slot(&all), None);
+        all[7] = (7, false, 90);
+        all[9] = (9, false, 0);
+        assert_eq!(free_slot(&all), Some(9));
     }
 }

@@ -152,10 +152,20 @@ const NEWEST_SHARE: usize = 4;
 
 /// Says the state twice: the index of open deliveries is only used for its own condition.
 pub(super) const CLAIMED: &str = "SELECT d.id, d.lead_id, d.fields, d.attempts, d.unsure, d.submitted_at, d.created_at, \
-     l.salesforce_id FROM delivery d JOIN lead l ON l.id = d.lead_id \
+     l.salesforce_id, l.id FROM delivery d LEFT JOIN lead l ON l.id = d.lead_id \
      WHERE d.state IN ('pending', 'sending') AND d.state = 'pending' AND d.lead_id {in $1} ORDER BY d.id";
 
-type ClaimedRow = (i64, i64, String, i64, bool, i64, i64, Option<String>);
+type ClaimedRow = (
+    i64,
+    i64,
+    String,
+    i64,
+    bool,
+    i64,
+    i64,
+    Option<String>,
+    Option<i64>,
+);
 
 /// From here on, until it is settled, we cannot know whether the destination has carried it out.
 pub(super) const CLAIM: &str = "UPDATE delivery SET state = 'sending', unsure = TRUE, attempts = attempts + 1, \
@@ -232,8 +242,11 @@ impl Write {
         let mut place: HashMap<i64, usize> = HashMap::new();
         let mut claims: Vec<Claim> = Vec::with_capacity(leads.len());
         let mut damaged = Vec::new();
-        for (id, lead, fields, attempts, unsure, submitted_at, created_at, salesforce_id) in rows {
-            let Ok(fields) = serde_json::from_str::<BTreeMap<String, Value>>(&fields) else {
+        for (id, lead, fields, attempts, unsure, submitted_at, created_at, salesforce_id, known) in
+            rows
+        {
+            let fields = serde_json::from_str::<BTreeMap<String, Value>>(&fields);
+            let (Ok(fields), Some(_)) = (fields, known) else {
                 damaged.push((id, LeadId(lead)));
                 continue;
             };
@@ -410,7 +423,7 @@ async fn bury_damaged(
         .map(|(id, lead)| {
             let outcome = Outcome::Dead {
                 code: "delivery.damaged".to_owned(),
-                message: "its fields cannot be read back from the store".to_owned(),
+                message: "it, or its lead, cannot be read back from the store".to_owned(),
                 hint: "replay the event; check the disk if there are more of these".to_owned(),
             };
             let settlement = Settlement {

@@ -91,7 +91,7 @@ impl Store {
         pass: &mut Pass,
     ) -> Result<Pruned, StoreError> {
         self.finish_leaving().await?;
-        let events = self.let_events_go(lease, cutoffs, pass).await?;
+        let (events, all_found) = self.let_events_go(lease, cutoffs, pass).await?;
         let mut write = self.write().await?;
         write.guard(lease).await?;
         let connection = &mut write.connection();
@@ -118,7 +118,7 @@ impl Store {
             events,
             timeline,
             deliveries: removed as u64,
-            more: events > 0 || timeline == full || removed as u64 == full,
+            more: !all_found || events > 0 || timeline == full || removed as u64 == full,
         };
         if pruned.events + pruned.timeline + pruned.deliveries > 0 {
             self.give_pages_back().await?;
@@ -129,13 +129,14 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Moves the ends of old events into the ledger, and removes what was read in them.
+    /// Moves the ends of old events into the ledger, and removes what was read in them. Returns how
+    /// many, and whether those are all.
     async fn let_events_go(
         &self,
         lease: &Lease,
         cutoffs: &Cutoffs,
         pass: &mut Pass,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<(u64, bool), StoreError> {
         let found: Vec<i64> = query(ENDED)
             .bind(pass.event)
             .bind(cutoffs.events)
@@ -143,8 +144,9 @@ impl Store {
             .column(&mut self.database.read().await?.connection())
             .await?;
         let Some(last) = found.last().copied() else {
-            return Ok(0);
+            return Ok((0, true));
         };
+        let all_found = (found.len() as i64) < STEP;
         let mut write = self.write().await?;
         write.guard(lease).await?;
         let connection = &mut write.connection();
@@ -187,7 +189,7 @@ impl Store {
         }
         write.commit().await?;
         pass.event = last;
-        Ok(going.len() as u64)
+        Ok((going.len() as u64, all_found))
     }
 
     /// Removes the events that stand in the ledger: not in the step that put them there, so that
@@ -202,6 +204,8 @@ impl Store {
         }
         const REMOVE: &str = "DELETE FROM event WHERE id {in $1}";
         if let Database::Sqlite(database) = &self.database {
+            // Once the events are gone, nobody else knows their ends.
+            database.sync().await?;
             let mut keeper = database.keeper().await;
             query(REMOVE)
                 .bind(Value::Ids(leaving.clone()))

@@ -183,3 +183,39 @@ fn append_by_hand(test: &TestDaemon, source: &str, body: &str) {
         )
         .unwrap();
 }
+
+#[tokio::test]
+async fn what_the_store_cannot_read_back_stops_alone() {
+    let mut test = TestDaemon::start().await;
+    test.post_and_end(ANNA, End::Synced).await;
+    test.stop().await;
+    let database = rusqlite::Connection::open(test.directory().join("leads.db")).unwrap();
+    let damaged = "UPDATE lead SET record = '{'";
+    assert_eq!(database.execute(damaged, []).unwrap(), 1);
+    drop(database);
+    let inbox = rusqlite::Connection::open(test.directory().join("leads.db-inbox")).unwrap();
+    let body = br#"{"email":"bert@acme.example"}"#;
+    inbox
+        .execute(
+            "INSERT INTO event (id, source, received_at, content_type, meta, body) \
+             VALUES (?1, 'demo', 1772359200000, 'application/json', '{', ?2)",
+            (1_i64 << 61, &body[..]),
+        )
+        .unwrap();
+    drop(inbox);
+    test.run().await;
+    test.drained().await;
+    assert_eq!(test.dead_letter().await.code, "event.damaged");
+    // Anna again, who cannot be told from her damaged lead; and someone else.
+    test.post_and_end(ANNA, End::DeadLetter).await;
+    let codes: Vec<String> = test
+        .dead_letters()
+        .await
+        .into_iter()
+        .map(|letter| letter.code)
+        .collect();
+    assert_eq!(codes, ["event.damaged", "lead.damaged"]);
+    test.post_and_end(&[("email", "carl@acme.example")], End::Synced)
+        .await;
+    assert_eq!(test.leads().len(), 2);
+}

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{Mapping, write};
@@ -91,19 +92,24 @@ struct Row {
     notes: Vec<Note>,
 }
 
+/// Whether this node may still write.
+pub type MayWrite<'a> = dyn Fn() -> BoxFuture<'a, bool> + Send + Sync + 'a;
+
 /// Sends `leads`, at most 200, each with another external id. Results are in their order.
-/// `request_id` goes with the calls into Salesforce's logs.
+/// `request_id` goes with the calls into Salesforce's logs. `may_write` is asked before each call
+/// that writes: the look before it may have taken long, and another node may have taken over.
 pub async fn send(
     client: &Client,
     mapping: &Mapping,
     leads: &[Outgoing],
     request_id: &str,
+    may_write: &MayWrite<'_>,
 ) -> Vec<Sent> {
     let mut sent: Vec<Option<Sent>> = leads.iter().map(|_| None).collect();
     match look(client, leads).await {
         Ok(held) => {
             let rows = rows(client, mapping, leads, &held, &mut sent);
-            write_rows(client, mapping, rows, request_id, &mut sent).await;
+            write_rows(client, mapping, rows, request_id, may_write, &mut sent).await;
         }
         Err(error) => {
             // Nothing was written; whoever needed no look would meet the same trouble.
@@ -320,6 +326,7 @@ async fn write_rows(
     mapping: &Mapping,
     rows: Vec<Row>,
     request_id: &str,
+    may_write: &MayWrite<'_>,
     sent: &mut [Option<Sent>],
 ) {
     // Headers hold for a whole call, and the assignment rule must never run on an update.
@@ -331,6 +338,10 @@ async fn write_rows(
     while let Some((mut rows, round, auto_assign)) = waiting.pop() {
         if rows.is_empty() {
             continue;
+        }
+        if !may_write().await {
+            // Whoever has taken over sends them.
+            return;
         }
         let headers = WriteHeaders {
             auto_assign,
@@ -551,6 +562,7 @@ mod tests {
             &Mapping::new(org.client.config()),
             leads,
             "request",
+            &|| Box::pin(async { true }),
         )
         .await
     }

@@ -1,5 +1,6 @@
 //! Appends to PostgreSQL's inbox: a group of events is one statement, which is its own transaction.
 
+use std::fmt;
 use std::time::Duration;
 
 use sqlx::Arguments as _;
@@ -19,10 +20,16 @@ const APPEND: &str = "WITH appended AS (INSERT INTO event (id, source, received_
      INSERT INTO waiting (first_id, last_id) VALUES ($7, $8)";
 
 /// One connection of its own, made anew when it is lost.
-#[derive(Debug)]
 pub struct PostgresAppender {
     connection: Option<PgConnection>,
     options: Box<PgConnectOptions>,
+}
+
+/// Its options hold the password.
+impl fmt::Debug for PostgresAppender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresAppender")
+    }
 }
 
 impl PostgresAppender {

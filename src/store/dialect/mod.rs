@@ -18,6 +18,7 @@ use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 
 pub(super) use cells::Cells;
+use postgres::answered;
 pub(super) use postgres::{PostgresDatabase, connect as connect_postgres, in_time};
 pub(super) use rows::insert;
 pub(super) use size::{Rows, table as table_size};
@@ -87,7 +88,7 @@ impl Open {
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
-            Self::Postgres(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => answered(transaction.commit()).await,
         }
     }
 }
@@ -116,9 +117,16 @@ impl Database {
     /// One unchanging view of everything.
     pub(super) async fn view(&self) -> Result<Open, StoreError> {
         Ok(match self {
-            Self::Sqlite(database) => Open::Sqlite(database.readers.begin().await?),
+            Self::Sqlite(database) => {
+                let mut view = database.readers.begin().await?;
+                // A file is seen as it is when it is first read: both at once.
+                for look in sqlite::LOOKS {
+                    sqlx::query(look).fetch_optional(&mut *view).await?;
+                }
+                Open::Sqlite(view)
+            }
             Self::Postgres(database) => {
-                Open::Postgres(database.pool.begin_with(postgres::BEGIN_VIEW).await?)
+                Open::Postgres(answered(database.pool.begin_with(postgres::BEGIN_VIEW)).await?)
             }
         })
     }
@@ -130,7 +138,7 @@ impl Database {
                 Open::Sqlite(database.writer.begin_with(sqlite::BEGIN_WRITE).await?)
             }
             Self::Postgres(database) => {
-                Open::Postgres(database.pool.begin_with(postgres::BEGIN_WRITE).await?)
+                Open::Postgres(answered(database.pool.begin_with(postgres::BEGIN_WRITE)).await?)
             }
         })
     }
@@ -163,7 +171,14 @@ impl Database {
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(database) => database.close().await,
-            Self::Postgres(database) => database.pool.close().await,
+            Self::Postgres(database) => {
+                // A connection that is cut off is never closed in order.
+                let closed = async {
+                    database.pool.close().await;
+                    Ok(())
+                };
+                let _ = in_time(postgres::CLOSE_TIMEOUT, closed).await;
+            }
         }
     }
 }
@@ -184,9 +199,12 @@ async fn bring_up_to_date(
     migrator: &Migrator,
     place: String,
 ) -> Result<Migrated, StoreError> {
+    // Two nodes that start together on an empty database would both make the table of versions.
+    connection.lock().await?;
     connection.ensure_migrations_table(VERSIONS).await?;
     let applied = connection.list_applied_migrations(VERSIONS).await?;
     migrator.run_direct(None, connection, false).await?;
+    connection.unlock().await?;
     Ok(Migrated {
         place,
         from: applied.last().map(|migration| migration.version),
@@ -200,9 +218,10 @@ async fn bring_up_to_date(
 
 /// Whether the database refused because others were quicker: the same again may go through.
 pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
-    // serialization_failure, deadlock_detected (postgresql.org/docs/current/errcodes-appendix.html).
+    // serialization_failure, deadlock_detected; unique_violation, of an id that another node has made
+    // (postgresql.org/docs/current/errcodes-appendix.html).
     error
         .as_database_error()
         .and_then(DatabaseError::code)
-        .is_some_and(|code| code == "40001" || code == "40P01")
+        .is_some_and(|code| ["40001", "40P01", "23505"].contains(&&*code))
 }

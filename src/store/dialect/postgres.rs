@@ -1,5 +1,6 @@
 //! PostgreSQL: one database, many nodes.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -30,19 +31,31 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// hold up a loop until the system gives up, after a quarter of an hour.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long closing may take.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What every connection is told once.
-const SETTINGS: [&str; 2] = [
+const SETTINGS: [&str; 3] = [
+    // Whatever the server or the role has: what is acknowledged is on disk.
+    "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
+     WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)",
     "SET statement_timeout = '60s'",
     // Plans of an empty table would still be used when it holds millions.
     "SET plan_cache_mode = force_custom_plan",
 ];
 
 /// A database of PostgreSQL.
-#[derive(Debug)]
 pub(in crate::store) struct PostgresDatabase {
     pub(super) pool: PgPool,
     options: PgConnectOptions,
     pub(super) migrated: Migrated,
+}
+
+/// Its options hold the password.
+impl fmt::Debug for PostgresDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresDatabase")
+    }
 }
 
 impl PostgresDatabase {
@@ -52,7 +65,8 @@ impl PostgresDatabase {
     /// rows that it has locked: nobody else could take them over.
     pub(in crate::store) async fn open(url: &str, lease: Duration) -> Result<Self, StoreError> {
         let options = options_of(url)?;
-        let mut connection = connect(&options).await?;
+        // Without a limit for statements: an index on a large table takes its time.
+        let mut connection = in_time(CONNECT_TIMEOUT, options.connect()).await?;
         let migrated = bring_up_to_date(
             &mut connection,
             &sqlx::migrate!("src/store/migrations/postgres"),
@@ -69,6 +83,9 @@ impl PostgresDatabase {
                     set_up(connection).await?;
                     let millis = lease.as_millis();
                     let limit = format!("SET idle_in_transaction_session_timeout = {millis}");
+                    set(connection, AssertSqlSafe(limit)).await?;
+                    // One that stops while it is being answered is not idle.
+                    let limit = format!("SET tcp_user_timeout = {millis}");
                     set(connection, AssertSqlSafe(limit)).await
                 })
             })

@@ -17,12 +17,18 @@ use crate::store::StoreError;
 /// find out too late that another was quicker.
 pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
+/// What begins a view of both files.
+pub(super) const LOOKS: [&str; 2] = [
+    "SELECT 1 FROM store_info LIMIT 1",
+    "SELECT 1 FROM event LIMIT 1",
+];
+
 /// How long a writer waits for another process's write to end.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pages of write-ahead log (4 KiB each) before a commit copies them into the database file. Pages
 /// of indexes are written again and again; the fewer copies, the less is written in all.
-const CHECKPOINT_PAGES: &str = "2000";
+const CHECKPOINT_PAGES: &str = "10000";
 
 /// The inbox's log is copied by `checkpoint_inbox`, so that no acknowledgement waits for it.
 const NO_CHECKPOINT: &str = "0";
@@ -103,7 +109,7 @@ impl SqliteDatabase {
 
     /// Makes all commits so far survive a loss of power: SQLite has written them to the write-ahead
     /// log, and only its sync is outstanding (`synchronous = NORMAL`, sqlite.org/pragma.html).
-    pub(super) async fn sync(&self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn sync(&self) -> Result<(), StoreError> {
         let mut log = self.path.as_os_str().to_owned();
         log.push("-wal");
         let synced = match tokio::fs::File::open(&log).await {
