@@ -52,6 +52,10 @@ pub enum Fault {
     Answer(AnswerFault),
     /// The node stands still here, past its lease.
     Sleep(Sleep),
+    /// It stands still for so many turns, and its lease lasts: what it does is its own still.
+    Slow {
+        turns: u64,
+    },
 }
 
 /// How a node outlives its lease.
@@ -212,6 +216,17 @@ impl Schedule {
             }
         }
         schedule.happenings.sort_by_key(|(turn, _)| *turn);
+        // Where nothing but the lease keeps others from sending the same.
+        for _ in 0..dice.roll(3) {
+            let fault = PlannedFault {
+                point: points::REQUEST,
+                nth: 1 + dice.roll(16),
+                fault: Fault::Slow {
+                    turns: 40 + dice.roll(80),
+                },
+            };
+            schedule.faults.push(fault);
+        }
         schedule
     }
 }

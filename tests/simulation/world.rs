@@ -464,6 +464,15 @@ impl<'s> World<'s> {
                 }
                 return Ok(());
             }
+            Some(Fault::Slow { turns }) => {
+                task.at = Some(point);
+                self.say(&format!("node {node} is slow at {point}"));
+                self.tally.count(format!("slow at {point}"));
+                self.nodes[node].until = self.turn + turns;
+                // Others look whether it is still there.
+                self.pass_time(LONG);
+                return Ok(());
+            }
             Some(Fault::Store) => Verdict::Fail,
             Some(Fault::Request(fault)) => Verdict::Request(fault),
             Some(Fault::Answer(fault)) => Verdict::Answer(fault),
