@@ -22,7 +22,7 @@ pub struct Node {
 
 impl Node {
     /// What its claims bear: no other node has it, before or after.
-    pub(super) fn mark(self) -> i64 {
+    pub fn mark(self) -> i64 {
         (self.token << 8) | i64::from(self.slot)
     }
 }

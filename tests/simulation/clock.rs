@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use leadstream::edge::clock::Clock;
 use leadstream::model::Millis;
 
-use super::points::Points;
+use super::points::{Points, SLEEP};
 
 /// 2026-03-01T10:00:00Z
 const START: i64 = 1_772_359_200_000;
@@ -62,7 +62,7 @@ impl Clock for SkewedClock {
     fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
         let points = Arc::clone(&self.points);
         Box::pin(async move {
-            points.arrive("clock.sleep").await;
+            points.arrive(SLEEP).await;
         })
     }
 }

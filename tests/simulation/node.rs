@@ -21,7 +21,7 @@ use leadstream::telemetry::Metrics;
 
 use super::clock::SkewedClock;
 use super::network::Network;
-use super::points::{Handle, Points, RECEIVED};
+use super::points::{self, Handle, Points, RECEIVED};
 use super::schedule::{Fault, Post, Schedule};
 
 /// A node, which may be down.
@@ -50,6 +50,8 @@ pub struct Alive {
     pub deliver_at: Option<Millis>,
     /// Whether what an earlier step left has been taken back.
     pub recovered: bool,
+    /// Whether its lease is to be renewed, and those of others looked at.
+    pub keep_ready: bool,
 }
 
 /// What a task does.
@@ -59,6 +61,8 @@ pub enum Work {
     Process,
     Recover,
     Deliver,
+    /// Of the lease.
+    Keep,
     /// A request with that post, by its number; for the so manyth time.
     Request(usize, u32),
 }
@@ -70,6 +74,7 @@ pub enum Done {
     Process(Result<process::Progress, StoreError>),
     Recover(Result<(), StoreError>),
     Deliver(Result<deliver::Progress, StoreError>),
+    Keep(Result<(), StoreError>),
     /// The status, and the receipt.
     Request(u16, Option<EventId>),
 }
@@ -83,6 +88,14 @@ pub struct Task {
     /// waits for its group.
     pub at: Option<&'static str>,
     pub fault: Option<Fault>,
+}
+
+impl Task {
+    /// Whether it is on its way to a point: it waits for the database, or for whoever has locked
+    /// there what it needs.
+    pub fn is_running(&self) -> bool {
+        self.at.is_none() && !matches!(self.work, Work::Request(..))
+    }
 }
 
 impl std::fmt::Debug for Task {
@@ -116,7 +129,12 @@ impl Alive {
         points: &Arc<Points>,
     ) -> Result<Self, StoreError> {
         let faults = FaultPoints::decided_by(Arc::new(Handle(Arc::clone(points))));
-        let store = Store::open_with(&StoreConfig::at(url), Access::Daemon, faults).await?;
+        let config_of_store = StoreConfig {
+            // Its end comes by hand only.
+            lease_seconds: 3_600,
+            ..StoreConfig::at(url)
+        };
+        let store = Store::open_with(&config_of_store, Access::Daemon, faults).await?;
         let clock: SharedClock = Arc::clone(clock) as SharedClock;
         let http = Arc::clone(network) as Arc<dyn Http>;
         let metrics = Metrics::new();
@@ -169,6 +187,7 @@ impl Alive {
             deliver_ready: true,
             deliver_at: None,
             recovered: false,
+            keep_ready: false,
         })
     }
 
@@ -183,6 +202,9 @@ impl Alive {
         if self.process_ready && is_idle(&[Work::Process]) {
             works.push(Work::Process);
         }
+        if self.keep_ready && is_idle(&[Work::Keep]) {
+            works.push(Work::Keep);
+        }
         if is_idle(&[Work::Recover, Work::Deliver]) {
             if !self.recovered {
                 works.push(Work::Recover);
@@ -193,10 +215,22 @@ impl Alive {
         works
     }
 
+    /// Whether something is on its way to Salesforce that was confirmed before.
+    pub fn is_sending(&self) -> bool {
+        let mut points = self.tasks.iter().filter_map(|task| task.at);
+        points.any(points::is_sending)
+    }
+
+    /// Whether a task is in the database rather than at a point.
+    pub fn is_in_database(&self) -> bool {
+        self.tasks.iter().any(Task::is_running)
+    }
+
     /// Begins a step.
     pub fn begin(&mut self, id: u64, work: Work) {
         let process = Arc::clone(&self.process);
         let deliver = Arc::clone(&self.deliver);
+        let store = Arc::clone(&self.store);
         let group_commit = match work {
             Work::Ingest => self.group_commit.take(),
             _ => None,
@@ -206,6 +240,7 @@ impl Alive {
                 Work::Process => Done::Process(process.step().await),
                 Work::Recover => Done::Recover(deliver.recover().await),
                 Work::Deliver => Done::Deliver(deliver.step().await),
+                Work::Keep => Done::Keep(store.keep_node().await),
                 Work::Ingest | Work::Request(..) => {
                     let mut group_commit = group_commit.unwrap();
                     group_commit.step().await;
@@ -264,6 +299,15 @@ impl Node {
         if let Some(alive) = &mut self.alive {
             alive.process_ready = true;
             alive.deliver_ready = true;
+        }
+    }
+
+    /// The same, where others may have left something.
+    pub fn look_at_others(&mut self) {
+        self.look_at_all();
+        if let Some(alive) = &mut self.alive {
+            alive.recovered = false;
+            alive.keep_ready = true;
         }
     }
 

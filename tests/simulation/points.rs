@@ -46,6 +46,22 @@ pub const ANSWER: &str = "network.answer";
 /// What was committed before survives a loss of power.
 pub const SYNCED: &str = "store.after_sync";
 
+/// Where a task has confirmed that its node's lease lasts, and has not sent yet, or not all.
+///
+/// Should it stand still right there until another has taken over, it sends all the same: no
+/// database can hold back what has left its transaction, and Salesforce has no write that depends on
+/// what is there. It would have to be frozen for as long as a lease between two lines; so that is
+/// left out here, and everything else is not.
+pub fn is_sending(point: &str) -> bool {
+    matches!(point, BEFORE_SEND | REQUEST | ANSWER | SLEEP)
+}
+
+/// The lease has just been confirmed.
+pub const BEFORE_SEND: &str = "deliver.before_send";
+
+/// Somebody waits for a time.
+pub const SLEEP: &str = "clock.sleep";
+
 /// Where a task waits for the store's one writer.
 pub fn wants_to_write(point: &str) -> bool {
     point.ends_with(".before_write")

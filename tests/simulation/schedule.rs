@@ -50,6 +50,21 @@ pub enum Fault {
     Store,
     Request(RequestFault),
     Answer(AnswerFault),
+    /// The node stands still here, past its lease.
+    Sleep(Sleep),
+    /// It stands still for so many turns, and its lease lasts: what it does is its own still.
+    Slow {
+        turns: u64,
+    },
+}
+
+/// How a node outlives its lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Sleep {
+    pub turns: u64,
+    /// Whether the server takes back the transactions that it stands still in; it may have begun
+    /// them long after it renewed its lease.
+    pub loses_transactions: bool,
 }
 
 /// How a process ends.
@@ -123,6 +138,8 @@ pub enum Happening {
     Outage { calls: u64, fault: RequestFault },
     /// The node stands still for so many turns, while that much time passes.
     Pause { turns: u64, milliseconds: i64 },
+    /// The node stands still until after its lease, wherever its tasks are.
+    Sleep(Sleep),
     /// The node dies wherever its tasks are.
     Crash(Crash),
 }
@@ -172,6 +189,45 @@ impl Schedule {
             assigns_on_create: dice.chance(25),
             laziness: dice.pick(&[0, 2, 4, 4]),
         }
+    }
+}
+
+impl Schedule {
+    /// The same with nodes that outlive their leases.
+    pub fn of_nodes(seed: u64) -> Self {
+        let mut schedule = Self::of(seed);
+        // Beside the rows that have decided all else.
+        let mut dice = Dice::of(seed.rotate_left(32));
+        for _ in 0..=dice.roll(3) {
+            let sleep = Sleep {
+                turns: 10 + dice.roll(80),
+                loses_transactions: dice.chance(50),
+            };
+            if dice.chance(70) {
+                let fault = PlannedFault {
+                    point: dice.pick(&points::STORE),
+                    nth: 1 + dice.roll(6),
+                    fault: Fault::Sleep(sleep),
+                };
+                schedule.faults.insert(0, fault);
+            } else {
+                let happening = (dice.roll(300), Happening::Sleep(sleep));
+                schedule.happenings.push(happening);
+            }
+        }
+        schedule.happenings.sort_by_key(|(turn, _)| *turn);
+        // Where nothing but the lease keeps others from sending the same.
+        for _ in 0..dice.roll(3) {
+            let fault = PlannedFault {
+                point: points::REQUEST,
+                nth: 1 + dice.roll(16),
+                fault: Fault::Slow {
+                    turns: 40 + dice.roll(80),
+                },
+            };
+            schedule.faults.push(fault);
+        }
+        schedule
     }
 }
 

@@ -1,7 +1,8 @@
 //! The scheduler: one task goes on at a time, from its point to its next one, and dice say which.
 //!
-//! A task that runs may wait for the database only: what it would wait for of another task is known
-//! from the points (`points::wants_to_write`), so that it is not let go on before.
+//! A task that runs waits for the database. What it would wait for of another task over files is
+//! known from the points (`points::wants_to_write`), so that it is not let go on before; PostgreSQL
+//! is asked.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
@@ -16,15 +17,16 @@ use leadstream::edge::clock::Clock as _;
 use leadstream::model::EventId;
 use leadstream::process;
 use leadstream::sandbox::{Faults, Sandbox, SandboxOptions};
+use tokio::time::timeout;
 
 use super::check::{self, Kept};
 use super::clock::{SkewedClock, Time};
 use super::dice::Dice;
-use super::disk::{Disk, Template};
+use super::ground::Ground;
 use super::network::{Lateness, Network};
 use super::node::{Alive, Done, Node, Task, Work};
 use super::points::{self, Points, Verdict};
-use super::schedule::{Crash, Fault, Happening, RequestFault, Schedule};
+use super::schedule::{Crash, Fault, Happening, RequestFault, Schedule, Sleep};
 use super::tally::Tally;
 
 /// Requests that are under way at once.
@@ -39,18 +41,12 @@ const MOST_TURNS: u64 = 5_000;
 /// Turns after the last post in which things still go wrong.
 const MORE_TURNS: u64 = 300;
 
+/// After so many milliseconds all look what others have left. As a loop does after one second; but
+/// each look takes its time.
+const LONG: i64 = 5_000;
+
 /// How far time goes on, at most, when all wait for it.
 const LONGEST_WAIT: i64 = 60 * 60 * 1000;
-
-/// Nodes over one SQLite file.
-const NODES: usize = 1;
-
-/// What all worlds share.
-#[derive(Debug)]
-pub struct Site {
-    pub config: Config,
-    pub template: Template,
-}
 
 /// A run that was carried out.
 #[derive(Debug)]
@@ -64,15 +60,17 @@ pub struct Report {
 /// Nodes, their store, the org, the people, the time.
 #[derive(Debug)]
 pub struct World<'s> {
-    site: &'s Site,
+    config: &'s Config,
     schedule: Schedule,
     dice: Dice,
     points: Arc<Points>,
     time: Arc<Time>,
-    disk: Disk,
+    ground: &'s mut Ground,
     sandbox: Sandbox,
     network: Arc<Network>,
     nodes: Vec<Node>,
+    /// Leases of the dead, and when they end.
+    left: Vec<(u64, leadstream::store::Node)>,
     /// Posts that are to be sent: their numbers, and how often they were.
     unsent: VecDeque<(usize, u32)>,
     acknowledged: Vec<(usize, EventId)>,
@@ -100,9 +98,14 @@ enum Choice {
     PassTime,
 }
 
-/// Carries out `schedule`.
-pub async fn run(site: &Site, schedule: Schedule, lateness: Lateness) -> Report {
-    let mut world = World::new(site, schedule, lateness);
+/// Carries out `schedule` on `ground`, which is clear.
+pub async fn run(
+    config: &Config,
+    ground: &mut Ground,
+    schedule: Schedule,
+    lateness: Lateness,
+) -> Report {
+    let mut world = World::new(config, ground, schedule, lateness);
     let lived = AssertUnwindSafe(world.live()).catch_unwind().await;
     let broken = match lived {
         Ok(lived) => lived.err(),
@@ -117,7 +120,12 @@ pub async fn run(site: &Site, schedule: Schedule, lateness: Lateness) -> Report 
 }
 
 impl<'s> World<'s> {
-    fn new(site: &'s Site, schedule: Schedule, lateness: Lateness) -> Self {
+    fn new(
+        config: &'s Config,
+        ground: &'s mut Ground,
+        schedule: Schedule,
+        lateness: Lateness,
+    ) -> Self {
         // The schedule has used the seed itself.
         let mut dice = Dice::of(!schedule.seed);
         let points = Arc::new(Points::new(dice.fork()));
@@ -130,13 +138,14 @@ impl<'s> World<'s> {
         let sandbox = Sandbox::new(options, org_clock);
         let node = || SkewedClock::new(Arc::clone(&time), Arc::clone(&points));
         Self {
-            disk: Disk::new(&site.template),
             network: Network::new(&sandbox, Arc::clone(&points), lateness),
-            nodes: (0..NODES).map(|_| Node::new(node())).collect(),
+            nodes: (0..ground.nodes()).map(|_| Node::new(node())).collect(),
+            left: Vec::new(),
+            config,
+            ground,
             unsent: (0..schedule.posts.len())
                 .map(|number| (number, 0))
                 .collect(),
-            site,
             schedule,
             dice,
             points,
@@ -187,15 +196,28 @@ impl<'s> World<'s> {
             node.until = 0;
         }
         // Each loop looks by itself once a second, whatever it was told.
-        let mut before = None;
-        while before != Some(self.progress) {
-            before = Some(self.progress);
+        let mut quiet = 0;
+        // What a transaction held that was just given up is found the second time.
+        let enough = if self.ground.is_shared() { 2 } else { 1 };
+        while quiet < enough {
+            let before = self.progress;
+            self.end_leases().await;
             for node in &mut self.nodes {
-                node.look_at_all();
+                if self.ground.is_shared() {
+                    node.look_at_others();
+                } else {
+                    node.look_at_all();
+                }
             }
             while !self.is_at_rest() {
                 self.take_turn().await?;
             }
+            self.ground.until_calm().await;
+            quiet = if before == self.progress {
+                quiet + 1
+            } else {
+                0
+            };
         }
         let books = self.audit().await?;
         if books.in_flight > 0 || books.dead_letters > 0 {
@@ -226,6 +248,7 @@ impl<'s> World<'s> {
         if self.turn > MOST_TURNS {
             return Err(format!("no rest after {MOST_TURNS} turns"));
         }
+        self.end_leases().await;
         self.start_nodes().await?;
         while !self.is_draining
             && self
@@ -235,12 +258,15 @@ impl<'s> World<'s> {
                 .is_some_and(|(turn, _)| *turn <= self.turn)
         {
             let (_, happening) = self.schedule.happenings.remove(0);
-            self.happen(happening);
+            self.happen(happening).await;
         }
         let choices = self.choices();
         if choices.is_empty() {
-            self.wait();
-            return Ok(());
+            if !self.any_running() {
+                self.wait();
+            }
+            // Else it is the database's turn: it ends a ring of those that wait for each other.
+            return self.let_run().await;
         }
         let mut choice = self.dice.pick(&choices);
         // Loops that come late find more to do at once.
@@ -272,7 +298,12 @@ impl<'s> World<'s> {
                 self.pass_time(wait);
             }
         }
-        Ok(())
+        self.let_run().await
+    }
+
+    fn any_running(&self) -> bool {
+        let mut nodes = self.nodes.iter().filter_map(|node| node.alive.as_ref());
+        nodes.any(Alive::is_in_database)
     }
 
     /// Whether nothing is under way, and nothing waits for its time.
@@ -281,7 +312,10 @@ impl<'s> World<'s> {
             let alive = node.alive.as_ref();
             alive.is_some_and(|alive| alive.deliver_at.is_none())
         };
-        self.unsent.is_empty() && self.nodes.iter().all(rests) && self.choices().is_empty()
+        self.unsent.is_empty()
+            && self.nodes.iter().all(rests)
+            && self.choices().is_empty()
+            && !self.any_running()
     }
 
     /// Lets time go on to the moment that the loops wait for. Where that brings nothing, ever
@@ -300,10 +334,12 @@ impl<'s> World<'s> {
         let mut choices = Vec::new();
         let nodes = self.nodes.iter().enumerate();
         let awake = nodes.filter(|(_, node)| node.until <= self.turn);
-        let is_writing = self.nodes.iter().any(|node| {
-            let tasks = node.alive.iter().flat_map(|alive| &alive.tasks);
-            tasks.filter_map(|task| task.at).any(points::is_writing)
-        });
+        // Of a database everyone writes at once.
+        let is_writing = !self.ground.is_shared()
+            && self.nodes.iter().any(|node| {
+                let tasks = node.alive.iter().flat_map(|alive| &alive.tasks);
+                tasks.filter_map(|task| task.at).any(points::is_writing)
+            });
         let requests = self.nodes.iter().filter_map(|node| node.alive.as_ref());
         let requests = requests.flat_map(|node| &node.tasks);
         let requests = requests.filter(|task| matches!(task.work, Work::Request(..)));
@@ -339,19 +375,40 @@ impl<'s> World<'s> {
     async fn start_nodes(&mut self) -> Result<(), String> {
         for number in 0..self.nodes.len() {
             let node = &self.nodes[number];
+            let clock = Arc::clone(&node.clock);
             if node.alive.is_some() || node.until > self.turn {
                 continue;
             }
-            let alive = Alive::start(
-                &self.disk.url(),
-                &self.site.config,
+            let url = self.ground.url(number);
+            let mut start = Box::pin(Alive::start(
+                &url,
+                self.config,
                 &self.schedule,
-                &node.clock,
+                &clock,
                 &self.network,
                 &self.points,
-            )
-            .await
-            .map_err(|error| format!("node {number} does not start: {error}"))?;
+            ));
+            let running = self.running();
+            let started = loop {
+                let Some(patience) = self.ground.patience() else {
+                    break Some((&mut start).await);
+                };
+                match timeout(patience, &mut start).await {
+                    Ok(started) => break Some(started),
+                    Err(_) if self.ground.blocked().await > running => break None,
+                    Err(_) => {}
+                }
+            };
+            let Some(started) = started else {
+                self.say(&format!("node {number} is kept from starting"));
+                self.tally.count("start kept up");
+                self.ground.crash(number, Crash::Kill, &mut self.dice).await;
+                self.nodes[number].until = self.turn + 5;
+                continue;
+            };
+            drop(start);
+            let alive =
+                started.map_err(|error| format!("node {number} does not start: {error}"))?;
             self.nodes[number].alive = Some(alive);
             self.say(&format!("node {number} starts"));
             self.audit().await?;
@@ -397,7 +454,23 @@ impl<'s> World<'s> {
             None => Verdict::Go,
             Some(Fault::Crash(how)) => {
                 task.at = Some(point);
-                self.crash(node, how);
+                self.crash(node, how).await;
+                return Ok(());
+            }
+            Some(Fault::Sleep(sleep)) => {
+                task.at = Some(point);
+                if self.sleep(node, sleep).await {
+                    self.tally.count(format!("sleep at {point}"));
+                }
+                return Ok(());
+            }
+            Some(Fault::Slow { turns }) => {
+                task.at = Some(point);
+                self.say(&format!("node {node} is slow at {point}"));
+                self.tally.count(format!("slow at {point}"));
+                self.nodes[node].until = self.turn + turns;
+                // Others look whether it is still there.
+                self.pass_time(LONG);
                 return Ok(());
             }
             Some(Fault::Store) => Verdict::Fail,
@@ -425,25 +498,62 @@ impl<'s> World<'s> {
         self.advance(node, place).await
     }
 
-    /// Polls a task until it has come to its next point or to its end. A pending step without a
-    /// point waits for the database; a request without one, for its group.
+    /// Polls a task until it has come to its next point or to its end, or is held up. A pending step
+    /// without a point waits for the database; a request without one, for its group.
     async fn advance(&mut self, node: usize, place: usize) -> Result<(), String> {
         let points = Arc::clone(&self.points);
         let Some(alive) = &mut self.nodes[node].alive else {
             return Ok(());
         };
         let task = &mut alive.tasks[place];
-        let done = poll_fn(|context| match poll(task, context, &points) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if task.at.is_some() => Poll::Ready(None),
-            Poll::Pending if matches!(task.work, Work::Request(..)) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await;
+        let polled = poll_fn(|context| Poll::Ready(poll(task, context, &points))).await;
+        match polled {
+            Poll::Ready(done) => self.stop(node, place, Some(done))?,
+            Poll::Pending if task.at.is_some() => self.stop(node, place, None)?,
+            Poll::Pending => {}
+        }
+        self.let_run().await
+    }
+
+    /// Polls all that run until each has come to its next point or to its end, or waits for what
+    /// another has locked.
+    async fn let_run(&mut self) -> Result<(), String> {
+        loop {
+            let points = Arc::clone(&self.points);
+            let nodes = &mut self.nodes;
+            let stopped = poll_fn(|context| poll_running(nodes, context, &points));
+            let stopped = match self.ground.patience() {
+                None => Ok(stopped.await),
+                Some(patience) => timeout(patience, stopped).await,
+            };
+            match stopped {
+                Ok(None) => return Ok(()),
+                Ok(Some((node, place, done))) => self.stop(node, place, done)?,
+                Err(_) if self.ground.blocked().await >= self.running() => {
+                    self.tally.count("turns with a task held up by another");
+                    return Ok(());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn running(&self) -> usize {
+        let nodes = self.nodes.iter().filter_map(|node| node.alive.as_ref());
+        let tasks = nodes.flat_map(|node| &node.tasks);
+        tasks.filter(|task| task.is_running()).count()
+    }
+
+    /// A task has come to a point, or to its end.
+    fn stop(&mut self, node: usize, place: usize, done: Option<Done>) -> Result<(), String> {
+        let Some(alive) = &mut self.nodes[node].alive else {
+            return Ok(());
+        };
         if let Some(done) = done {
             let task = alive.tasks.remove(place);
             return self.end(node, &task, done);
         }
+        let task = &mut alive.tasks[place];
         if let Some(point) = task.at {
             let nth = self.arrivals.entry(point).or_default();
             *nth += 1;
@@ -453,7 +563,7 @@ impl<'s> World<'s> {
                 .filter(|_| !self.is_draining)
                 .map(|planned| planned.fault);
             if point == points::SYNCED {
-                self.disk.note_synced();
+                self.ground.note_synced();
             }
         }
         Ok(())
@@ -501,6 +611,13 @@ impl<'s> World<'s> {
                 }
                 format!("{result:?}")
             }
+            Done::Keep(result) => {
+                alive.keep_ready = false;
+                alive.deliver_ready = true;
+                // It will be done again.
+                self.progress += u64::from(result.is_err());
+                format!("{result:?}")
+            }
             Done::Request(status, receipt) => {
                 let Work::Request(number, tries) = work else {
                     return Ok(());
@@ -546,7 +663,53 @@ impl<'s> World<'s> {
         }
     }
 
-    fn crash(&mut self, number: usize, how: Crash) {
+    /// Lets a node stand still until others have had the time to take over. Returns whether it does:
+    /// see `points::is_sending`; and what waits for the database comes to its next point first.
+    async fn sleep(&mut self, number: usize, sleep: Sleep) -> bool {
+        let Some(alive) = &self.nodes[number].alive else {
+            return false;
+        };
+        if alive.is_sending() || alive.is_in_database() {
+            return false;
+        }
+        let Ok(node) = alive.store.node() else {
+            return false;
+        };
+        self.say(&format!("node {number} outlives its lease: {sleep:?}"));
+        self.ground.end_lease(node).await;
+        if sleep.loses_transactions {
+            self.ground.end_transactions_of(number).await;
+        }
+        self.nodes[number].until = self.turn + sleep.turns;
+        self.lease_ended();
+        true
+    }
+
+    /// The leases of the dead, as their time comes.
+    async fn end_leases(&mut self) {
+        let turn = if self.is_draining {
+            u64::MAX
+        } else {
+            self.turn
+        };
+        let over = |(end, _): &mut (u64, _)| *end <= turn;
+        let over: Vec<_> = self.left.extract_if(.., over).collect();
+        for (_, node) in over {
+            self.ground.end_lease(node).await;
+            self.lease_ended();
+        }
+    }
+
+    /// All notice it, sooner or later.
+    fn lease_ended(&mut self) {
+        for node in &mut self.nodes {
+            if let Some(alive) = &mut node.alive {
+                alive.keep_ready = true;
+            }
+        }
+    }
+
+    async fn crash(&mut self, number: usize, how: Crash) {
         let Some(alive) = self.nodes[number].alive.take() else {
             return;
         };
@@ -561,7 +724,12 @@ impl<'s> World<'s> {
                 self.tally.count(format!("crash at {point}"));
             }
         }
-        self.disk.crash(how, &mut self.dice);
+        self.ground.crash(number, how, &mut self.dice).await;
+        if self.ground.is_shared()
+            && let Ok(node) = alive.store.node()
+        {
+            self.left.push((self.turn + self.dice.roll(60), node));
+        }
         for task in &alive.tasks {
             self.points.forget(task.id);
             if let Work::Request(number, tries) = task.work {
@@ -572,7 +740,7 @@ impl<'s> World<'s> {
         self.nodes[number].until = self.turn + self.dice.roll(20);
     }
 
-    fn happen(&mut self, happening: Happening) {
+    async fn happen(&mut self, happening: Happening) {
         self.say(&format!("{happening:?}"));
         let node = self.dice.roll(self.nodes.len() as u64) as usize;
         let name = match happening {
@@ -613,8 +781,16 @@ impl<'s> World<'s> {
                 self.pass_time(milliseconds);
                 "node paused"
             }
+            Happening::Sleep(sleep) => {
+                if !self.sleep(node, sleep).await {
+                    let soon = (self.turn + 1, happening);
+                    self.schedule.happenings.insert(0, soon);
+                    return;
+                }
+                "sleep anywhere"
+            }
             Happening::Crash(how) => {
-                self.crash(node, how);
+                self.crash(node, how).await;
                 "crash anywhere"
             }
         };
@@ -625,11 +801,42 @@ impl<'s> World<'s> {
         self.time.pass(milliseconds);
         for node in &mut self.nodes {
             node.look_at_clock();
+            // As each loop does once a second.
+            if self.ground.is_shared() && milliseconds >= LONG && !self.is_draining {
+                node.look_at_others();
+            }
         }
     }
 
     fn say(&self, what: &str) {
         self.points.say(format!("{} {what}", self.turn));
+    }
+}
+
+/// Polls whatever runs, until one of it has stopped: at a point, or at its end. Nothing: none runs.
+fn poll_running(
+    nodes: &mut [Node],
+    context: &mut Context<'_>,
+    points: &Points,
+) -> Poll<Option<(usize, usize, Option<Done>)>> {
+    let mut any = false;
+    for (number, node) in nodes.iter_mut().enumerate() {
+        let tasks = node.alive.iter_mut().flat_map(|alive| &mut alive.tasks);
+        for (place, task) in tasks.enumerate().filter(|(_, task)| task.is_running()) {
+            any = true;
+            match poll(task, context, points) {
+                Poll::Ready(done) => return Poll::Ready(Some((number, place, Some(done)))),
+                Poll::Pending if task.at.is_some() => {
+                    return Poll::Ready(Some((number, place, None)));
+                }
+                Poll::Pending => {}
+            }
+        }
+    }
+    if any {
+        Poll::Pending
+    } else {
+        Poll::Ready(None)
     }
 }
 
