@@ -102,7 +102,11 @@ impl Process {
             }
         };
         let ids = self.store.take_ids(now, changes.ids_needed());
-        write.apply(&changes, ids, now).await?;
+        if let Err(error) = write.apply(&changes, ids, now).await {
+            // At once, so that the events are free again when this is tried once more.
+            write.roll_back().await?;
+            return Err(error);
+        }
         self.store.reach("process.before_commit").await?;
         write.commit().await?;
         self.store.reach("process.after_commit").await?;

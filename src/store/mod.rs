@@ -360,6 +360,11 @@ impl Write {
         Ok(self.0.commit().await?)
     }
 
+    /// Leaves no trace, and frees at once what it has locked.
+    pub async fn roll_back(self) -> Result<(), StoreError> {
+        Ok(self.0.roll_back().await?)
+    }
+
     fn connection(&mut self) -> Connection<'_> {
         self.0.connection()
     }

@@ -85,6 +85,13 @@ impl Open {
         }
     }
 
+    pub(super) async fn roll_back(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction) => answered(transaction.rollback()).await,
+        }
+    }
+
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
