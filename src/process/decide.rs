@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::normalise::{NormaliseContext, Normalised, assess, normalise};
-use super::resolve::{KeyHasher, Resolution, contradicts, merge, resolve};
+use super::resolve::{Changed, KeyHasher, Resolution, contradicts, merge, resolve};
 use crate::config::{Config, SourceConfig};
 use crate::connector::ExtractError;
 use crate::deliver::salesforce::Mapping;
@@ -81,8 +82,9 @@ pub struct Prepared {
     found: Result<Vec<Person>, ExtractError>,
 }
 
+/// A submission that was found in an event, and what it is recognised by.
 #[derive(Debug)]
-struct Person {
+pub struct Person {
     normalised: Normalised,
     content: i64,
     keys: Vec<KeyHash>,
@@ -90,25 +92,22 @@ struct Person {
     vendor_key: Option<KeyHash>,
 }
 
+/// Reads an event: what was found in it, or why it cannot be understood.
+pub fn read(event: &Event, rules: &Rules) -> Result<Vec<Person>, ExtractError> {
+    let Some(source) = rules.sources.get(&event.source) else {
+        return Err(unknown_source(event));
+    };
+    let connector = source.config.options.connector();
+    let found = connector.extract(event, &source.config)?;
+    let people = found
+        .into_iter()
+        .map(|extracted| Person::new(normalise(event, extracted, &source.context), rules));
+    Ok(people.collect())
+}
+
 impl Prepared {
-    /// Reads an event.
-    pub fn new(event: Event, replayed: bool, rules: &Rules) -> Self {
-        let found = match rules.sources.get(&event.source) {
-            Some(source) => source
-                .config
-                .options
-                .connector()
-                .extract(&event, &source.config)
-                .map(|found| {
-                    found
-                        .into_iter()
-                        .map(|extracted| {
-                            Person::new(normalise(&event, extracted, &source.context), rules)
-                        })
-                        .collect()
-                }),
-            None => Err(unknown_source(&event)),
-        };
+    /// An event, and what [`read`] found in it.
+    pub fn new(event: Event, replayed: bool, found: Result<Vec<Person>, ExtractError>) -> Self {
         Self {
             event,
             replayed,
@@ -358,6 +357,29 @@ fn letter(event: EventId, at: Millis, code: &str, message: String, hint: String)
     }
 }
 
+/// What a submission said, as it is kept.
+#[derive(Serialize)]
+struct Fields<'a> {
+    fields: &'a BTreeMap<String, String>,
+    attribution: &'a BTreeMap<String, String>,
+}
+
+/// What the timeline says of a submission.
+#[derive(Serialize)]
+struct Detail<'a> {
+    source: &'a str,
+    request_id: &'a str,
+    matched_by: Option<&'static str>,
+    changed: Vec<&'a String>,
+    notes: Vec<&'a Note>,
+}
+
+/// `value` as JSON.
+fn text(value: &impl Serialize) -> String {
+    // Texts, and maps from texts to texts, are always JSON.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 struct Decision<'a> {
     event: &'a Event,
     force: bool,
@@ -422,8 +444,10 @@ impl Decision<'_> {
             ordinal: submission.ordinal,
             at: submission.at,
             vendor_id: submission.vendor_id.clone(),
-            fields: json!({ "fields": submission.fields, "attribution": submission.attribution })
-                .to_string(),
+            fields: text(&Fields {
+                fields: &submission.fields,
+                attribution: &submission.attribution,
+            }),
             ..row(self.event, self.rules)
         }
     }
@@ -470,25 +494,34 @@ impl Decision<'_> {
         };
 
         let mapping = &self.rules.mapping;
-        let before = if is_new {
-            BTreeMap::new()
-        } else {
-            mapping.fields(&known.lead.record).fields
-        };
         let changed = merge(&mut known.lead, &self.person.normalised.submission);
-        let mapped = mapping.fields(&known.lead.record);
+        let record = &known.lead.record;
+        let mut mapped = mapping.fields(record);
+        // What Salesforce was to hold before; `None` if that is what it is to hold now.
+        let before = if is_new {
+            Some(BTreeMap::new())
+        } else if changed.is_empty() {
+            None
+        } else {
+            let earlier = |name: &str| match changed.get(name) {
+                Some(earlier) => earlier.as_deref(),
+                None => record.get(name).map(|held| held.value.as_str()),
+            };
+            Some(mapping.fields_of(earlier).fields)
+        };
+        let before = before.filter(|before| *before != mapped.fields);
+        let is_other = before.is_some();
         let whole = known.lead.salesforce_id.is_none() || self.force;
-        let wanted: BTreeMap<String, Value> = mapped
-            .fields
-            .iter()
-            .filter(|(name, value)| whole || before.get(*name) != Some(value))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        let mut wanted = std::mem::take(&mut mapped.fields);
+        if !whole {
+            match &before {
+                Some(before) => wanted.retain(|name, value| before.get(name) != Some(value)),
+                None => wanted.clear(),
+            }
+        }
         let in_salesforce = known.lead.salesforce_id.clone();
         let on_its_way = known.delivering.is_some() || self.known.decided.contains_key(&id);
-        let needed = self.force
-            || mapped.fields != before
-            || (known.lead.salesforce_id.is_none() && !on_its_way);
+        let needed = self.force || is_other || (known.lead.salesforce_id.is_none() && !on_its_way);
 
         self.known.changed.insert(id);
         // An id that others have had says nothing of who this is.
@@ -592,29 +625,24 @@ impl Decision<'_> {
         lead: LeadId,
         kind: &'static str,
         by: &Resolution,
-        changed: &[String],
+        changed: &Changed,
         mapped: &[Note],
     ) {
         let submission = self.submission();
-        let notes: Vec<&Note> = submission
-            .notes
-            .iter()
-            .chain(&by.notes)
-            .chain(mapped)
-            .collect();
-        let detail = json!({
-            "source": &*submission.source,
-            "request_id": self.event.meta.request_id,
-            "matched_by": by.by.map(KeyKind::name),
-            "changed": changed,
-            "notes": notes,
+        let notes = submission.notes.iter().chain(&by.notes).chain(mapped);
+        let detail = text(&Detail {
+            source: &submission.source,
+            request_id: &self.event.meta.request_id,
+            matched_by: by.by.map(KeyKind::name),
+            changed: changed.keys().collect(),
+            notes: notes.collect(),
         });
         self.changes.timeline.push(TimelineEntry {
             lead,
             event: Some(self.event.id),
             at: self.now,
             kind,
-            detail: detail.to_string(),
+            detail,
         });
     }
 
@@ -626,7 +654,7 @@ impl Decision<'_> {
             source: submission.source.clone(),
             at: submission.at,
             campaign: submission.fields.get("campaign").cloned(),
-            attribution: json!(submission.attribution).to_string(),
+            attribution: text(&submission.attribution),
         });
     }
 }

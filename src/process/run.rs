@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, warn};
 
-use super::decide::{Known, Prepared, Rules, decide};
+use super::decide::{Known, Prepared, Rules, decide, read};
 use crate::edge::clock::SharedClock;
 use crate::edge::shutdown::Shutdown;
 use crate::model::{End, Event, LeadId, Millis, SourceName};
@@ -179,11 +179,12 @@ impl Process {
 
     /// Reads an event. Should that ever crash, it becomes a dead letter and the others go on.
     fn prepare(&self, event: Event, replayed: bool) -> Prepared {
-        let copy = event.clone();
-        catch_unwind(AssertUnwindSafe(|| Prepared::new(event, replayed, &self.rules))).unwrap_or_else(|_| {
-            error!(event.id = %copy.id, source = %copy.source, "reading an event crashed; it is a dead letter now");
-            Prepared::crashed(copy, replayed)
-        })
+        if let Ok(found) = catch_unwind(AssertUnwindSafe(|| read(&event, &self.rules))) {
+            Prepared::new(event, replayed, found)
+        } else {
+            error!(event.id = %event.id, source = %event.source, "reading an event crashed; it is a dead letter now");
+            Prepared::crashed(event, replayed)
+        }
     }
 
     fn count(&self, changes: &Changes) {

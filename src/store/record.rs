@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::{EventId, Held, Millis};
 
@@ -13,8 +13,28 @@ type Record = BTreeMap<String, Held>;
 
 #[derive(Serialize)]
 struct Written<'a> {
-    from: Vec<(i64, i64)>,
-    fields: BTreeMap<&'a str, (&'a str, usize)>,
+    from: &'a [(i64, i64)],
+    fields: Fields<'a>,
+}
+
+struct Fields<'a> {
+    record: &'a Record,
+    from: &'a [(i64, i64)],
+}
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.record.iter().map(|(name, held)| {
+            let origin = origin(held);
+            let index = self.from.iter().position(|known| *known == origin);
+            (name, (&held.value, index))
+        }))
+    }
+}
+
+/// Where a value is from.
+fn origin(held: &Held) -> (i64, i64) {
+    (held.at.0, held.event.0)
 }
 
 #[derive(Deserialize)]
@@ -44,22 +64,21 @@ impl RecordError {
 
 pub(super) fn encode(record: &Record) -> String {
     let mut from: Vec<(i64, i64)> = Vec::new();
-    let fields = record
-        .iter()
-        .map(|(name, held)| {
-            let origin = (held.at.0, held.event.0);
-            let index = from
-                .iter()
-                .position(|known| *known == origin)
-                .unwrap_or_else(|| {
-                    from.push(origin);
-                    from.len() - 1
-                });
-            (name.as_str(), (held.value.as_str(), index))
-        })
-        .collect();
+    for held in record.values() {
+        if !from.contains(&origin(held)) {
+            from.push(origin(held));
+        }
+    }
+    let fields = Fields {
+        record,
+        from: &from,
+    };
     // Strings and numbers are always JSON.
-    serde_json::to_string(&Written { from, fields }).unwrap_or_default()
+    serde_json::to_string(&Written {
+        from: &from,
+        fields,
+    })
+    .unwrap_or_default()
 }
 
 pub(super) fn decode(text: &str) -> Result<Record, RecordError> {

@@ -124,21 +124,24 @@ impl Mapping {
 
     /// The fields of the lead that `record` describes, attribution included.
     pub fn fields(&self, record: &BTreeMap<String, Held>) -> Mapped {
-        let has = |name: &str| {
-            record
-                .get(name)
-                .is_some_and(|held| !held.value.trim().is_empty())
+        self.fields_of(|name| record.get(name).map(|held| held.value.as_str()))
+    }
+
+    /// The same of a lead whose values `value` gives by name.
+    pub fn fields_of<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Mapped {
+        let can_be_called = || {
+            let number = |name: &str| value(name).is_some_and(|number| !number.trim().is_empty());
+            number("phone") || number("mobile")
         };
-        let can_be_called = has("phone") || has("mobile");
         let mut mapped = Mapped::default();
         for field in &self.fields {
             if field.write == WritePolicy::Never {
                 continue;
             }
-            let given = record.get(&field.from).map(|held| held.value.trim());
-            let value = given
+            let value = value(&field.from)
+                .map(str::trim)
                 .filter(|text| !text.is_empty())
-                .and_then(|text| field.value(text, can_be_called, &mut mapped.notes))
+                .and_then(|text| field.value(text, &can_be_called, &mut mapped.notes))
                 .or_else(|| field.default_value());
             if let Some(value) = value {
                 mapped.fields.insert(field.salesforce.clone(), value);
@@ -174,7 +177,12 @@ impl MappedField {
         }
     }
 
-    fn value(&self, text: &str, can_be_called: bool, notes: &mut Vec<Note>) -> Option<Value> {
+    fn value(
+        &self,
+        text: &str,
+        can_be_called: &dyn Fn() -> bool,
+        notes: &mut Vec<Note>,
+    ) -> Option<Value> {
         let mut note = |code: &str, message: String| {
             notes.push(Note {
                 code: code.to_owned(),
@@ -187,7 +195,7 @@ impl MappedField {
         if name == "Email" {
             match email(text) {
                 Some(email) => return Some(email.into()),
-                None if can_be_called => {
+                None if can_be_called() => {
                     let message = format!(
                         "`{name}` was left out: Salesforce does not take this address; the phone \
                          number reaches the person"
@@ -221,6 +229,9 @@ impl MappedField {
 
     /// `text`, or what `values` puts in its place: the same text, else the same in another case.
     pub fn replaced<'a>(&'a self, text: &'a str) -> &'a str {
+        if self.values.is_empty() {
+            return text;
+        }
         self.values
             .get(text)
             .or_else(|| {

@@ -31,6 +31,15 @@ impl Draft {
         }
     }
 
+    /// The same as [`Draft::set`] with texts that can be kept as they are.
+    pub fn set_owned(&mut self, field: String, value: String) {
+        if text::is_blank(&value) {
+            self.fields.remove(&field);
+        } else {
+            self.fields.insert(field, value);
+        }
+    }
+
     pub fn set_if_blank(&mut self, field: &str, value: &str) {
         if self.get(field).is_none() {
             self.set(field, value);

@@ -130,6 +130,11 @@ pub fn flags(address: &str) -> Flags {
     }
 }
 
+/// Whether the normalised `address` is a function's rather than a person's.
+pub fn is_role_address(address: &str) -> bool {
+    is_role(address.rsplit_once('@').map_or(address, |(local, _)| local))
+}
+
 /// Whether the local part names a function rather than a person.
 fn is_role(local: &str) -> bool {
     let base = local.split('+').next().unwrap_or(local);
@@ -158,15 +163,38 @@ fn suggest(domain: &str) -> Option<String> {
     }
     FREQUENT
         .iter()
-        .find(|frequent| {
-            frequent.len().abs_diff(domain.len()) <= 1
-                && strsim::osa_distance(frequent, domain) == 1
-        })
+        .find(|frequent| is_one_slip(frequent, domain))
         .map(|frequent| (*frequent).to_owned())
+}
+
+/// Whether one letter was left out, added or mistaken, or two that stand together were swapped:
+/// an optimal string alignment distance of 1, without the table that larger ones need.
+fn is_one_slip(one: &str, other: &str) -> bool {
+    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
+    if one.len().abs_diff(other.len()) > 1 {
+        return false;
+    }
+    while let ([first, one_rest @ ..], [same, other_rest @ ..]) = (one, other)
+        && first == same
+    {
+        (one, other) = (one_rest, other_rest);
+    }
+    while let ([one_rest @ .., last], [other_rest @ .., same]) = (one, other)
+        && last == same
+    {
+        (one, other) = (one_rest, other_rest);
+    }
+    match (one, other) {
+        ([_], [] | [_]) | ([], [_]) => true,
+        ([a, b], [c, d]) => a == d && b == c,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -227,6 +255,14 @@ mod tests {
             "a@b.co",
         ] {
             assert!(!is_placeholder(address), "{address}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_slip_is_a_distance_of_one(one in "[abc.]{0,6}", other in "[abc.]{0,6}") {
+            let distance = strsim::osa_distance(&one, &other);
+            prop_assert_eq!(is_one_slip(&one, &other), distance == 1);
         }
     }
 }

@@ -84,6 +84,11 @@ pub(super) fn is_template(text: &str) -> bool {
 
 /// Lower case, letters and digits only: `N/A`, `n.a.` and `n a` are one word.
 fn compact(text: &str) -> String {
+    if text.is_ascii() {
+        let mut compact = text.to_ascii_lowercase();
+        compact.retain(|c| c.is_ascii_alphanumeric());
+        return compact;
+    }
     text.chars()
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::attribution;
@@ -123,8 +124,8 @@ fn clean_all(
 ) {
     let (mut others, mut bytes) = (0, 0);
     for (sent_name, sent) in raw {
-        let name = text::clean(&sent_name, MAX_FIELD_NAME_CHARS, Lines::Join);
-        if name.cut || text::is_blank(&name.text) {
+        let cleaned_name = text::clean(&sent_name, MAX_FIELD_NAME_CHARS, Lines::Join);
+        if cleaned_name.cut || text::is_blank(&cleaned_name.text) {
             draft.note(
                 "fields.name",
                 "",
@@ -132,7 +133,7 @@ fn clean_all(
             );
             continue;
         }
-        let name = name.text.as_ref();
+        let name = cleaned_name.text.as_ref();
         let standard = field::find(name).is_some() || place::CODES.contains(&name);
         let (limit, lines) = limits(name, standard);
         let mut value = text::clean(&sent, limit, lines);
@@ -166,10 +167,16 @@ fn clean_all(
             let message = format!("the text was longer than {limit} characters; cut");
             draft.note("text.cut", name, &message);
         }
-        match context.replace(name, &value.text) {
-            Some(replacement) => draft.set(name, &replacement),
-            None => draft.set(name, &value.text),
-        }
+        let value = match (context.replace(name, &value.text), value.text) {
+            (Some(replacement), _) => replacement,
+            (None, Cow::Owned(altered)) => altered,
+            (None, Cow::Borrowed(_)) => sent,
+        };
+        let name = match cleaned_name.text {
+            Cow::Owned(altered) => altered,
+            Cow::Borrowed(_) => sent_name,
+        };
+        draft.set_owned(name, value);
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn clean(raw: &str, limit: usize, lines: Lines) -> Cleaned<'_> {
         cut: start.len() < raw.len(),
     };
     for _ in 0..MAX_LAYERS {
-        let mut text = cleaned.text.into_owned();
+        let mut text = cleaned.text.to_string();
         if let Some(repaired) = repair_encoding(&text) {
             text = repaired;
             cleaned.encoding_repaired = true;
@@ -65,7 +65,8 @@ pub(super) fn clean(raw: &str, limit: usize, lines: Lines) -> Cleaned<'_> {
             text.truncate(text.trim_end().len());
             cleaned.cut = true;
         }
-        let done = !text.contains('&') && !may_be_encoded_twice(&text);
+        // Where one round changes nothing, the next would not either.
+        let done = *text == *cleaned.text || (!text.contains('&') && !may_be_encoded_twice(&text));
         cleaned.text = Cow::Owned(text);
         if done {
             break;

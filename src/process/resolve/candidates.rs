@@ -148,7 +148,9 @@ fn is_another_person(
     key: &MatchKey,
 ) -> bool {
     match key.kind {
-        KeyKind::Email => mailbox::flags(&key.value).role && names_contradict(record, submission),
+        KeyKind::Email => {
+            mailbox::is_role_address(&key.value) && names_contradict(record, submission)
+        }
         KeyKind::PhoneAndLastName => {
             let last_name = last_name_of(key);
             let of_key = |name: &Name| name.has_last_name(last_name);

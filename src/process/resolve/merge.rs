@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use super::given_name;
 use crate::model::{EventId, Held, Lead, Millis, Submission, field};
@@ -65,8 +66,10 @@ pub(super) const NAME_SPLIT: &str = "name_split";
 /// not choose.
 const MAX_KNOWN: usize = 20;
 
-/// Merges a submission into the lead's record. Returns the names of the fields whose values
-/// changed, in alphabetical order.
+/// The fields whose values changed, by name, and what they were before.
+pub type Changed = BTreeMap<String, Option<String>>;
+
+/// Merges a submission into the lead's record. Returns what it changed.
 ///
 /// Per field the newest value wins, and a blank never does. Except:
 /// - An initial (`A.`) never replaces a given name (`Anna`), and what we made of a lone name of two
@@ -76,12 +79,12 @@ const MAX_KNOWN: usize = 20;
 /// - An opt-out is never taken back.
 /// - Attribution keeps the first touch under its own names, the latest under `last_utm_source` and
 ///   so on; UTM parameters move together.
-pub fn merge(lead: &mut Lead, submission: &Submission) -> Vec<String> {
+pub fn merge(lead: &mut Lead, submission: &Submission) -> Changed {
     let mut fold = Fold {
         record: &mut lead.record,
         at: submission.at,
         event: submission.event,
-        changed: BTreeSet::new(),
+        changed: Changed::new(),
     };
     let known: Vec<BTreeSet<String>> = KNOWN
         .iter()
@@ -104,7 +107,7 @@ pub fn merge(lead: &mut Lead, submission: &Submission) -> Vec<String> {
     for ((name, fields), values) in KNOWN.iter().zip(known) {
         fold.remember(name, fields, values);
     }
-    fold.changed.into_iter().collect()
+    fold.changed
 }
 
 /// One submission on its way into a record.
@@ -112,7 +115,7 @@ struct Fold<'a> {
     record: &'a mut BTreeMap<String, Held>,
     at: Millis,
     event: EventId,
-    changed: BTreeSet<String>,
+    changed: Changed,
 }
 
 impl Fold<'_> {
@@ -129,14 +132,21 @@ impl Fold<'_> {
     }
 
     fn put(&mut self, name: &str, new: Option<Held>) {
-        let old = self.record.get(name);
-        if old.map(|held| &held.value) != new.as_ref().map(|held| &held.value) {
-            self.changed.insert(name.to_owned());
-        }
-        match new {
-            Some(held) => self.record.insert(name.to_owned(), held),
-            None => self.record.remove(name),
+        let old = match (self.record.get_mut(name), new) {
+            (Some(old), Some(new)) if old.value == new.value => {
+                *old = new;
+                return;
+            }
+            (Some(old), Some(new)) => Some(std::mem::replace(old, new)),
+            (None, Some(new)) => self.record.insert(name.to_owned(), new),
+            (Some(_), None) => self.record.remove(name),
+            (None, None) => return,
         };
+        // What a value was before all this is what it was before its first change.
+        if !self.changed.contains_key(name) {
+            let old = old.map(|held| held.value);
+            self.changed.insert(name.to_owned(), old);
+        }
     }
 
     fn keep_newest(&mut self, name: &str, value: &str) {
@@ -265,8 +275,7 @@ impl Fold<'_> {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .filter(|(name, _)| field::ATTRIBUTION.contains(name));
-        let (utm, others): (BTreeMap<&str, &str>, BTreeMap<&str, &str>) =
-            known.partition(|(name, _)| is_utm(name));
+        let (utm, others): (Vec<_>, Vec<_>) = known.partition(|(name, _)| is_utm(name));
         for (name, value) in others {
             self.keep_oldest(name, value);
             // The page's own memory of the first touch has no latest.
@@ -274,37 +283,38 @@ impl Fold<'_> {
                 self.keep_newest(&last_name_of(name), value);
             }
         }
-        self.merge_utm(&utm, "", Ordering::Less);
-        self.merge_utm(&utm, LAST, Ordering::Greater);
+        self.merge_utm(&utm, |name| name.first, Ordering::Less);
+        self.merge_utm(&utm, |name| &name.last, Ordering::Greater);
     }
 
     /// The source of one touch beside the campaign of another would be nobody's touch: all UTM
     /// parameters are of the one that compares as `wins`.
-    fn merge_utm(&mut self, utm: &BTreeMap<&str, &str>, prefix: &str, wins: Ordering) {
+    ///
+    /// `utm` is in the order of the names; `kept` says under which name a parameter is kept.
+    fn merge_utm(
+        &mut self,
+        utm: &[(&str, &str)],
+        kept: impl Fn(&'static UtmName) -> &'static str,
+        wins: Ordering,
+    ) {
         if utm.is_empty() {
             return;
         }
-        let names: Vec<&str> = field::ATTRIBUTION
+        let held: Vec<(&str, &Held)> = UTM_NAMES
             .iter()
-            .copied()
-            .filter(|name| is_utm(name))
+            .filter_map(|name| Some((name.first, self.record.get(kept(name))?)))
             .collect();
-        let held: BTreeMap<&str, &Held> = names
-            .iter()
-            .filter_map(|name| Some((*name, self.record.get(&format!("{prefix}{name}"))?)))
-            .collect();
-        if let Some(first) = held.values().next() {
-            let values: BTreeMap<&str, &str> = held
-                .iter()
-                .map(|(name, held)| (*name, held.value.as_str()))
-                .collect();
-            if (self.rank(), utm).cmp(&(rank(first), &values)) != wins {
+        if let Some((_, first)) = held.first() {
+            let values = held.iter().map(|(name, held)| (*name, held.value.as_str()));
+            let order = self.rank().cmp(&rank(first));
+            if order.then_with(|| utm.iter().copied().cmp(values)) != wins {
                 return;
             }
         }
-        for name in names {
-            let new = utm.get(name).map(|value| self.held(value));
-            self.put(&format!("{prefix}{name}"), new);
+        for name in &*UTM_NAMES {
+            let new = utm.iter().find(|(given, _)| *given == name.first);
+            let new = new.map(|(_, value)| self.held(value));
+            self.put(kept(name), new);
         }
     }
 
@@ -334,6 +344,25 @@ impl Fold<'_> {
 }
 
 const LAST: &str = "last_";
+
+/// An UTM parameter: its name as sent, under which the first touch is kept, and that of the latest.
+struct UtmName {
+    first: &'static str,
+    last: String,
+}
+
+/// By name.
+static UTM_NAMES: LazyLock<Vec<UtmName>> = LazyLock::new(|| {
+    let names = field::ATTRIBUTION.iter().filter(|name| is_utm(name));
+    let mut names: Vec<UtmName> = names
+        .map(|name| UtmName {
+            first: name,
+            last: last_name_of(name),
+        })
+        .collect();
+    names.sort_unstable_by_key(|name| name.first);
+    names
+});
 
 fn last_name_of(attribution: &str) -> String {
     format!("{LAST}{attribution}")
@@ -419,6 +448,11 @@ mod tests {
             record: BTreeMap::new(),
             salesforce_id: None,
         }
+    }
+
+    /// The names of what merging changes.
+    fn changed(lead: &mut Lead, submission: &Submission) -> Vec<String> {
+        merge(lead, submission).into_keys().collect()
     }
 
     fn fold<'a>(submissions: impl IntoIterator<Item = &'a Submission>) -> BTreeMap<String, Held> {
@@ -606,13 +640,13 @@ mod tests {
             1,
             &[("title", "CTO"), ("city", "Berlin"), ("country", "Germany")],
         );
-        assert_eq!(merge(&mut lead, &first), ["city", "country", "title"]);
-        assert_eq!(merge(&mut lead, &first), [""; 0]);
+        assert_eq!(changed(&mut lead, &first), ["city", "country", "title"]);
+        assert_eq!(changed(&mut lead, &first), [""; 0]);
         let second = submission(2, 2, &[("title", "CTO"), ("city", "Paris")]);
-        assert_eq!(merge(&mut lead, &second), ["city", "country"]);
+        assert_eq!(changed(&mut lead, &second), ["city", "country"]);
         assert_eq!(lead.record["title"].at, Millis(2));
         assert_eq!(
-            merge(&mut lead, &submission(1, 3, &[("title", "CEO")])),
+            changed(&mut lead, &submission(1, 3, &[("title", "CEO")])),
             [""; 0]
         );
     }

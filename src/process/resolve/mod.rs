@@ -13,4 +13,4 @@ mod name;
 
 pub use candidates::{Resolution, contradicts, resolve};
 pub use keys::KeyHasher;
-pub use merge::merge;
+pub use merge::{Changed, merge};

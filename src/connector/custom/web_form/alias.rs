@@ -39,11 +39,9 @@ pub fn meaning(name: &str) -> Option<Meaning> {
 /// A name without what makes no difference.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
-        return name
-            .bytes()
-            .filter(|byte| byte.is_ascii_alphanumeric() || *byte == b'[' || *byte == b']')
-            .map(|byte| char::from(byte.to_ascii_lowercase()))
-            .collect();
+        let mut folded = name.to_ascii_lowercase();
+        folded.retain(|c| c.is_ascii_alphanumeric() || c == '[' || c == ']');
+        return folded;
     }
     name.nfd()
         .filter(|c| !is_combining_mark(*c))

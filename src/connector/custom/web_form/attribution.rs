@@ -2,11 +2,13 @@
 //! another case is another click.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use url::Url;
 
 use super::alias::fold;
 use super::body::Form;
+use super::name::Said;
 use crate::model::EventMeta;
 use crate::model::field::ATTRIBUTION;
 
@@ -57,25 +59,25 @@ pub struct Attribution {
 ///
 /// UTM parameters describe one visit together: they are taken from the first place that has any,
 /// never mixed. Each click id stands for itself.
-pub fn attribution(form: &Form, meta: &EventMeta) -> Attribution {
+///
+/// `said` is what the names of the form's fields say.
+pub fn attribution(form: &Form, said: &[Arc<Said>], meta: &EventMeta) -> Attribution {
     let mut found = Attribution::default();
     let mut page: Option<Page<'_>> = None;
     let mut landing = None;
-    for (index, field) in form.fields.iter().enumerate() {
+    for (index, (field, said)) in form.fields.iter().zip(said).enumerate() {
         let Some(value) = field.first() else {
             continue;
         };
-        // These names say the same wherever a JSON form nests them.
-        let name = field.name.rsplit('.').next().unwrap_or_default();
-        let folded = fold(name);
-        if let Some(name) = parameter(name) {
-            found.add(name, value);
-        } else if REFERRERS.contains(&folded.as_str()) {
+        let folded = said.last_folded.as_str();
+        if let Some(name) = &said.parameter {
+            found.add(name.clone(), value);
+        } else if REFERRERS.contains(&folded) {
             found.add("referrer".to_owned(), value);
-        } else if LANDING_PAGES.contains(&folded.as_str()) && landing.is_none() {
+        } else if LANDING_PAGES.contains(&folded) && landing.is_none() {
             landing = Some(value);
         } else {
-            if let Some(rank) = page_rank(&folded, value, meta)
+            if let Some(rank) = page_rank(folded, value, meta)
                 && page.as_ref().is_none_or(|known| rank < known.rank)
             {
                 page = Some(Page {
@@ -122,11 +124,13 @@ impl Attribution {
         if value.is_empty() {
             return;
         }
-        let value: String = value
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_CHARS)
-            .collect();
+        let is_plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let value = if is_plain && value.len() <= MAX_CHARS {
+            value.to_owned()
+        } else {
+            let kept = value.chars().filter(|c| !c.is_control());
+            kept.take(MAX_CHARS).collect()
+        };
         self.values.entry(name).or_insert(value);
     }
 
@@ -143,7 +147,7 @@ impl Attribution {
 }
 
 /// The usual name of an attribution parameter, for the name that a form or an address has for it.
-fn parameter(name: &str) -> Option<String> {
+pub fn parameter(name: &str) -> Option<String> {
     if name == "_kx" {
         return Some(name.to_owned());
     }
@@ -197,6 +201,7 @@ fn is_more_than_origin(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::name::said_by_names;
     use super::*;
 
     fn check(fields: &[(&str, &str)], meta: &EventMeta, expect: &[(&str, &str)]) {
@@ -208,7 +213,8 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        assert_eq!(attribution(&form, meta).values, expect, "{fields:?}");
+        let found = attribution(&form, &said_by_names(&form), meta);
+        assert_eq!(found.values, expect, "{fields:?}");
     }
 
     #[test]
@@ -332,7 +338,8 @@ mod tests {
     fn long_values_are_cut() {
         let mut form = Form::default();
         form.add("utm_content".to_owned(), "ä".repeat(600));
-        let values = attribution(&form, &EventMeta::default()).values;
+        let said = said_by_names(&form);
+        let values = attribution(&form, &said, &EventMeta::default()).values;
         assert_eq!(values["utm_content"].chars().count(), MAX_CHARS);
     }
 }

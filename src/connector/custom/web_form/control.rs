@@ -112,9 +112,10 @@ pub fn is_honeypot(name: &str, options: &WebFormOptions) -> bool {
         .any(|honeypot| honeypot.eq_ignore_ascii_case(name))
 }
 
-/// Whether a field says that the form is only being tried out, if its value is yes.
-pub fn is_test_marker(name: &str) -> bool {
-    TEST_MARKERS.contains(&fold(name).as_str())
+/// Whether a field of that folded name says that the form is only being tried out, if its value is
+/// yes.
+pub fn is_test_marker(folded: &str) -> bool {
+    TEST_MARKERS.contains(&folded)
 }
 
 /// Whether a value means yes: of a marker, not of a checkbox.

@@ -1,14 +1,16 @@
 //! A form's values to one submission. Pure, and raw: nothing is normalised here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::alias::{fold, meaning};
+use super::alias::{Meaning, fold};
 use super::attribution::attribution;
 use super::body::{Field, Form};
 use super::control::{
-    RENDERED_AT, SUBMISSION_ID, is_control, is_forbidden, is_honeypot, is_no, is_test_marker,
-    is_yes,
+    RENDERED_AT, SUBMISSION_ID, is_control, is_forbidden, is_honeypot, is_no, is_yes,
 };
+use super::name::{Said, said_by_names};
 use super::{OnCaptchaUnavailable, WebFormOptions, web_to_lead};
 use crate::config::{FieldMapping, SourceConfig};
 use crate::model::field::{self, ATTRIBUTION, Kind};
@@ -27,10 +29,12 @@ pub fn extract(
     source: &SourceConfig,
     options: &WebFormOptions,
 ) -> Extracted {
-    let origin = attribution(&form, &event.meta);
+    let said = said_by_names(&form);
+    let origin = attribution(&form, &said, &event.meta);
     let mut reading = Reading {
         state: vec![State::Open; form.fields.len()],
         form: &form,
+        said: &said,
         fields: BTreeMap::new(),
         attribution: origin.values,
     };
@@ -58,7 +62,7 @@ pub fn extract(
         at: None,
         fields: reading.fields,
         attribution: reading.attribution,
-        verdict: verdict(&form, &event.meta, options),
+        verdict: verdict(&form, &said, &event.meta, options),
     }
 }
 
@@ -75,6 +79,7 @@ enum State {
 
 struct Reading<'f> {
     form: &'f Form,
+    said: &'f [Arc<Said>],
     state: Vec<State>,
     fields: BTreeMap<String, String>,
     attribution: BTreeMap<String, String>,
@@ -83,15 +88,16 @@ struct Reading<'f> {
 impl Reading<'_> {
     fn set_control_aside(&mut self, options: &WebFormOptions) {
         let web_to_lead = web_to_lead::is_web_to_lead(self.form);
-        for (field, state) in self.form.fields.iter().zip(&mut self.state) {
+        let fields = self.form.fields.iter().zip(self.said);
+        for ((field, said), state) in fields.zip(&mut self.state) {
             let name = field.name.as_str();
-            if is_forbidden(name) {
+            if said.is_forbidden {
                 *state = State::Used;
             } else if *state == State::Open
                 && (field.first().is_none()
                     || is_control(name)
                     || is_honeypot(name, options)
-                    || (is_test_marker(name) && field.first().is_some_and(is_yes))
+                    || (said.is_test_marker && field.first().is_some_and(is_yes))
                     || (web_to_lead && web_to_lead::is_control(name)))
             {
                 *state = State::Aside;
@@ -106,11 +112,11 @@ impl Reading<'_> {
                 continue;
             };
             let field = &self.form.fields[index];
-            if is_forbidden(&field.name) {
+            if self.said[index].is_forbidden {
                 continue;
             }
             self.state[index] = State::Used;
-            let Some(value) = choose(target, texts(field).collect()) else {
+            let Some(value) = choose(target, texts(field)) else {
                 continue;
             };
             if ATTRIBUTION.contains(&target.as_str()) {
@@ -126,7 +132,7 @@ impl Reading<'_> {
             let field = &self.form.fields[index];
             if let Some(target) = web_to_lead::custom_field(&field.name, custom_fields)
                 && !self.fields.contains_key(target)
-                && let Some(value) = choose(target, texts(field).collect())
+                && let Some(value) = choose(target, texts(field))
             {
                 self.fields.insert(target.to_owned(), value);
                 self.state[index] = State::Used;
@@ -137,43 +143,29 @@ impl Reading<'_> {
     /// Gives each lead field the surest of the form's fields that mean it. Fields of one rank differ
     /// only in spelling: their values belong together.
     fn take_known(&mut self) {
-        let mut candidates: BTreeMap<&'static str, BTreeMap<u16, Vec<usize>>> = BTreeMap::new();
-        for index in self.open() {
-            if let Some(meaning) = meaning(&self.form.fields[index].name) {
-                candidates
-                    .entry(meaning.field)
-                    .or_default()
-                    .entry(meaning.rank)
-                    .or_default()
-                    .push(index);
-            }
-        }
+        let meant = |index: usize| self.said[index].meaning.map(|meaning| (meaning, index));
+        let mut candidates: Vec<_> = self.open().into_iter().filter_map(meant).collect();
+        candidates.sort_unstable_by_key(|(meaning, index)| (meaning.field, meaning.rank, *index));
         let mut by_name = BTreeMap::new();
-        for (target, by_rank) in candidates {
+        for of_target in candidates.chunk_by(|(one, _), (next, _)| one.field == next.field) {
+            let target = of_target[0].0.field;
             if self.fields.contains_key(target) {
                 continue;
             }
-            let has_valid_email = |indexes: &&Vec<usize>| {
-                indexes
-                    .iter()
-                    .flat_map(|index| texts(&self.form.fields[*index]))
-                    .any(|value| looks_like_email(&value))
-            };
+            let by_rank = || of_target.chunk_by(|(one, _), (next, _)| one.rank == next.rank);
             let surest = if target == "email" {
-                by_rank.values().find(has_valid_email)
+                by_rank()
+                    .find(|same| texts_of(self.form, same).any(|value| looks_like_email(&value)))
             } else {
                 None
             };
-            let Some(indexes) = surest.or_else(|| by_rank.values().next()) else {
+            let Some(same) = surest.or_else(|| by_rank().next()) else {
                 continue;
             };
-            let values = indexes
-                .iter()
-                .flat_map(|index| texts(&self.form.fields[*index]));
-            if let Some(value) = choose(target, values.collect()) {
+            if let Some(value) = choose(target, texts_of(self.form, same)) {
                 self.fields.insert(target.to_owned(), value);
-                by_name.insert(target, fold(&self.form.fields[indexes[0]].name));
-                for index in indexes {
+                by_name.insert(target, self.said[same[0].1].folded.as_str());
+                for (_, index) in same {
                     self.state[*index] = State::Used;
                 }
             }
@@ -187,12 +179,14 @@ impl Reading<'_> {
         for index in self.open() {
             let field = &self.form.fields[index];
             let name = clean(&field.name);
-            let Some(value) = choose(&name, texts(field).collect()) else {
+            let Some(value) = choose(&name, texts(field)) else {
                 continue;
             };
-            let known = meaning(&name).and_then(|meaning| self.fields.get(meaning.field));
+            // What cleaning takes off a name makes no difference to its meaning.
+            let meaning = self.said[index].meaning;
+            let known = meaning.and_then(|meaning| self.fields.get(meaning.field));
             if !name.is_empty() && known != Some(&value) {
-                self.fields.entry(name).or_insert(value);
+                self.fields.entry(name.into_owned()).or_insert(value);
             }
         }
     }
@@ -209,7 +203,7 @@ impl Reading<'_> {
             let name = clean(&file.name);
             if field::find(&name).is_none() && !is_forbidden(&name) {
                 self.fields
-                    .entry(name)
+                    .entry(name.into_owned())
                     .or_insert(format!("file: {kind}, {} bytes", file.bytes));
             }
         }
@@ -240,7 +234,7 @@ fn find(form: &Form, from: &str) -> Option<usize> {
 }
 
 /// A field's values, clean, without blanks.
-fn texts(field: &Field) -> impl Iterator<Item = String> {
+fn texts(field: &Field) -> impl Iterator<Item = Cow<'_, str>> {
     field
         .values
         .iter()
@@ -248,11 +242,17 @@ fn texts(field: &Field) -> impl Iterator<Item = String> {
         .filter(|value| !value.is_empty())
 }
 
+/// The same of several fields that mean one thing.
+fn texts_of<'f>(form: &'f Form, same: &[(Meaning, usize)]) -> impl Iterator<Item = Cow<'f, str>> {
+    same.iter()
+        .flat_map(|(_, index)| texts(&form.fields[*index]))
+}
+
 /// A text trimmed, with line breaks as `\n` and without other control characters.
-fn clean(text: &str) -> String {
+fn clean(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     if !text.bytes().any(|byte| byte.is_ascii_control()) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     text.replace("\r\n", "\n")
         .replace('\r', "\n")
@@ -264,24 +264,28 @@ fn clean(text: &str) -> String {
 /// One value out of several: the first e-mail address that looks like one; of a yes-or-no field the
 /// first yes (a hidden `0` before a checkbox is how frameworks send its absence); else all, each
 /// once, joined by `;`.
-fn choose(target: &str, mut values: Vec<String>) -> Option<String> {
+fn choose<'f>(target: &str, values: impl Iterator<Item = Cow<'f, str>>) -> Option<String> {
     let is_yes_or_no =
         target == "consent" || field::find(target).is_some_and(|field| field.kind == Kind::OptOut);
+    let mut values: Vec<Cow<'f, str>> = values.collect();
     let preferred = if target == "email" {
         values.iter().position(|value| looks_like_email(value))
     } else if is_yes_or_no {
         values.iter().position(|value| !is_no(value))
     } else {
-        let mut distinct: Vec<String> = Vec::with_capacity(values.len());
-        for value in values {
-            if !distinct.contains(&value) {
-                distinct.push(value);
+        if values.len() > 1 {
+            let mut distinct = Vec::with_capacity(values.len());
+            for value in values {
+                if !distinct.contains(&value) {
+                    distinct.push(value);
+                }
             }
+            return Some(distinct.join(";"));
         }
-        return (!distinct.is_empty()).then(|| distinct.join(";"));
+        None
     };
     let index = preferred.unwrap_or(0);
-    (index < values.len()).then(|| values.swap_remove(index))
+    (index < values.len()).then(|| values.swap_remove(index).into_owned())
 }
 
 /// Whether a text could be an e-mail address. Normalising judges it; this only tells a hidden
@@ -299,30 +303,28 @@ fn looks_like_email(text: &str) -> bool {
 
 /// Puts names right whose field means one thing alone and another beside a second field: `Name`
 /// beside `Vorname` is the last name; `nombre`, `nome` and `nom` alone are the whole name.
-fn settle_names(fields: &mut BTreeMap<String, String>, by_name: &BTreeMap<&str, String>) {
-    let named = |target: &str| by_name.get(target).map_or("", String::as_str);
+fn settle_names(fields: &mut BTreeMap<String, String>, by_name: &BTreeMap<&str, &str>) {
+    let named = |target: &str| by_name.get(target).copied().unwrap_or_default();
     let (first, last, full) = (
-        fields.get("first_name").cloned(),
-        fields.get("last_name").cloned(),
-        fields.get("full_name").cloned(),
+        fields.get("first_name"),
+        fields.get("last_name"),
+        fields.get("full_name"),
     );
-    let mut rename = |from: &str, to: &str| {
-        if let Some(value) = fields.remove(from) {
-            fields.insert(to.to_owned(), value);
-        }
-    };
-    match (first, last, full) {
+    let (from, to) = match (first, last, full) {
         (Some(first), None, Some(full))
             if matches!(named("full_name"), "name" | "naam")
                 && !full.to_lowercase().starts_with(&first.to_lowercase()) =>
         {
-            rename("full_name", "last_name");
+            ("full_name", "last_name")
         }
         (Some(_), None, None) if matches!(named("first_name"), "nombre" | "nome") => {
-            rename("first_name", "full_name");
+            ("first_name", "full_name")
         }
-        (None, Some(_), None) if named("last_name") == "nom" => rename("last_name", "full_name"),
-        _ => {}
+        (None, Some(_), None) if named("last_name") == "nom" => ("last_name", "full_name"),
+        _ => return,
+    };
+    if let Some(value) = fields.remove(from) {
+        fields.insert(to.to_owned(), value);
     }
 }
 
@@ -359,10 +361,11 @@ fn vendor_id(form: &Form, meta: &EventMeta) -> Option<String> {
         .or(meta.idempotency_key.as_deref())
         .map(clean)
         .filter(|id| !id.is_empty() && id.len() <= MAX_VENDOR_ID_BYTES)
+        .map(Cow::into_owned)
 }
 
 /// Spam goes before test: a machine that ticks every box is still a machine.
-fn verdict(form: &Form, meta: &EventMeta, options: &WebFormOptions) -> Verdict {
+fn verdict(form: &Form, said: &[Arc<Said>], meta: &EventMeta, options: &WebFormOptions) -> Verdict {
     let filled = |is: &dyn Fn(&str) -> bool| {
         form.fields
             .iter()
@@ -377,8 +380,10 @@ fn verdict(form: &Form, meta: &EventMeta, options: &WebFormOptions) -> Verdict {
     if let Some(CaptchaVerdict::Failed(codes)) = &meta.captcha {
         return Verdict::Spam(format!("the captcha was not passed: {}", codes.join(", ")));
     }
-    let is_test = |field: &&Field| is_test_marker(&field.name) && field.first().is_some_and(is_yes);
-    if let Some(field) = form.fields.iter().find(is_test) {
+    let is_test = |(field, said): &(&Field, &Arc<Said>)| {
+        said.is_test_marker && field.first().is_some_and(is_yes)
+    };
+    if let Some((field, _)) = form.fields.iter().zip(said).find(is_test) {
         return Verdict::Test(format!("the form sends `{}`", field.name));
     }
     if let (Some(CaptchaVerdict::Unknown(why)), Some(captcha)) = (&meta.captcha, &options.captcha)

@@ -1,7 +1,7 @@
 //! Plain web forms: a landing page that posts straight to us. The daemon is the vendor here.
 //!
 //! ```text
-//! body (bytes to named values) ─ extract ┬ alias, web_to_lead (which value is which lead field)
+//! body (bytes to named values) ─ extract ┬ name, alias, web_to_lead (which value is which lead field)
 //!                                        └ attribution (where the person came from)
 //! ```
 //!
@@ -12,6 +12,7 @@ mod attribution;
 mod body;
 mod control;
 mod extract;
+mod name;
 mod options;
 mod web_to_lead;
 

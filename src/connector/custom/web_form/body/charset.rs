@@ -55,18 +55,16 @@ impl Charset {
     }
 
     /// The text of some bytes of the form.
-    pub fn text(self, bytes: &[u8]) -> String {
+    pub fn text<'b>(self, bytes: impl Into<Cow<'b, [u8]>>) -> String {
+        let decode = |encoding: &'static Encoding, bytes: &[u8]| {
+            encoding.decode_without_bom_handling(bytes).0.into_owned()
+        };
+        let bytes = bytes.into();
         if let Some(encoding) = self.certain {
-            return encoding.decode_without_bom_handling(bytes).0.into_owned();
+            return decode(encoding, &bytes);
         }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            Err(_) => self
-                .fallback
-                .decode_without_bom_handling(bytes)
-                .0
-                .into_owned(),
-        }
+        String::from_utf8(bytes.into_owned())
+            .unwrap_or_else(|error| decode(self.fallback, error.as_bytes()))
     }
 }
 

@@ -71,8 +71,8 @@ pub fn decode(payload: Payload<'_>) -> Result<Form, Refusal> {
             );
             for (name, value) in urlencoded::pairs(body) {
                 form.add(
-                    charset.text(&urlencoded::decode(name)),
-                    charset.text(&urlencoded::decode(value)),
+                    charset.text(urlencoded::decode(name)),
+                    charset.text(urlencoded::decode(value)),
                 );
             }
         }

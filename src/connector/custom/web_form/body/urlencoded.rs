@@ -27,11 +27,12 @@ pub fn decode(encoded: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr2(b'%', b'+', encoded).is_none() {
         return Cow::Borrowed(encoded);
     }
-    let mut spaced = encoded.to_vec();
-    for byte in &mut spaced {
-        if *byte == b'+' {
-            *byte = b' ';
+    let mut decoded = Vec::with_capacity(encoded.len());
+    for (index, part) in encoded.split(|byte| *byte == b'+').enumerate() {
+        if index > 0 {
+            decoded.push(b' ');
         }
+        decoded.extend(percent_encoding::percent_decode(part));
     }
-    Cow::Owned(percent_encoding::percent_decode(&spaced).collect())
+    Cow::Owned(decoded)
 }
