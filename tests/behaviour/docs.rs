@@ -14,6 +14,8 @@ const PAGES: &[&str] = &[
     "docs/CONFIG.md",
     "docs/ERRORS.md",
     "docs/OPERATIONS.md",
+    "docs/PERFORMANCE.md",
+    "benches/README.md",
     "connectors/web-form/README.md",
 ];
 
