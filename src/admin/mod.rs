@@ -116,10 +116,9 @@ impl Inner {
     async fn store_writable(&self) -> Result<(), String> {
         let mut answer = self.store_answer.lock().await;
         let now = self.clock.now();
-        // An answer that lies ahead is of a clock that was set back since.
         if let Some((_, answer)) = answer
             .as_ref()
-            .filter(|(at, _)| *at <= now && now.since(*at) < STORE_ANSWER_STANDS)
+            .filter(|(at, _)| at.was_within(STORE_ANSWER_STANDS, now))
         {
             return answer.clone();
         }
@@ -130,16 +129,12 @@ impl Inner {
         *answer = Some((now, fresh.clone()));
         fresh
     }
-}
 
-impl Inner {
     /// Counts what waits, at most once a second: it reads all of it, whoever asks.
     async fn count_outbox(&self) {
         let mut counted = self.outbox_counted.lock().await;
         let now = self.clock.now();
-        // A time to come is of a clock that was set back since.
-        let stands = |at: Millis| at <= now && now.since(at) < STORE_ANSWER_STANDS;
-        if counted.is_some_and(stands) {
+        if counted.is_some_and(|at| at.was_within(STORE_ANSWER_STANDS, now)) {
             return;
         }
         if let Ok((pending, oldest)) = self.store.outbox_size().await {

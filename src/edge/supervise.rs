@@ -52,7 +52,10 @@ struct Crashes {
 
 impl Crashes {
     fn note(&mut self, now: Millis) {
-        if !self.last.is_some_and(|last| is_recent(last, now)) {
+        if !self
+            .last
+            .is_some_and(|last| last.was_within(TROUBLE_LASTS, now))
+        {
             self.in_a_row = 0;
         }
         self.is_down = true;
@@ -66,13 +69,11 @@ impl Crashes {
     }
 
     fn is_in_trouble(&self, now: Millis) -> bool {
-        self.is_down || self.before_last.is_some_and(|at| is_recent(at, now))
+        self.is_down
+            || self
+                .before_last
+                .is_some_and(|at| at.was_within(TROUBLE_LASTS, now))
     }
-}
-
-/// A time that lies ahead is of a clock that was set back since.
-fn is_recent(at: Millis, now: Millis) -> bool {
-    at <= now && now.since(at) < TROUBLE_LASTS
 }
 
 impl Supervisor {

@@ -21,6 +21,12 @@ impl Millis {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+
+    /// Whether this was less than `span` before `now`. A moment that lies ahead was not: it is of a
+    /// clock that was set back since.
+    pub fn was_within(self, span: Duration, now: Self) -> bool {
+        self <= now && now.since(self) < span
+    }
 }
 
 impl fmt::Display for Millis {
@@ -36,6 +42,14 @@ impl fmt::Display for Millis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_to_come_is_not_recent() {
+        let second = Duration::from_secs(1);
+        for (at, recent) in [(5_000, true), (4_001, true), (4_000, false), (5_001, false)] {
+            assert_eq!(Millis(at).was_within(second, Millis(5_000)), recent, "{at}");
+        }
+    }
 
     #[test]
     fn a_moment_prints_as_rfc_3339_with_milliseconds() {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::dialect::{Database, Value, query};
-use super::{Store, StoreError, Write, set_fact};
+use super::dialect::{Connection, Database, Value, query};
+use super::{Store, StoreError, Write, dead_letters, set_fact};
 use crate::model::{Event, EventId, EventMeta, Millis, NewEvent, SourceName};
 
 /// Events after the last one that all before it are processed.
@@ -102,49 +102,30 @@ impl Store {
     async fn events_above_the_floor(&self, limit: usize) -> Result<EventClaim, StoreError> {
         let mut reader = self.database.read().await?;
         let connection = &mut reader.connection();
-        let replays: Vec<i64> = query(TO_REPLAY)
-            .bind(limit as i64)
-            .column(connection)
-            .await?;
-        let replayed = !replays.is_empty();
-        let rows = if replayed {
-            let rows: Vec<Row> = query(LISTED)
-                .bind(Value::Ids(replays.clone()))
-                .all_while(connection, rows_until_heavy())
-                .await?;
+        if let Some((replays, rows)) = to_replay(connection, limit).await? {
             if rows.is_empty() {
                 drop(reader);
-                return self.give_up_replays(replays).await;
+                return self.give_up_replays(&replays).await;
             }
-            rows
-        } else {
-            let floor = floor(connection).await?;
-            query(UNPROCESSED)
-                .bind(floor.0)
-                .bind(limit as i64)
-                .all_while(connection, rows_until_heavy())
-                .await?
-        };
+            return Ok(EventClaim::of(rows, true, Taken::UpTo(None)));
+        }
+        let floor = floor(connection).await?;
+        let rows: Vec<Row> = query(UNPROCESSED)
+            .bind(floor.0)
+            .bind(limit as i64)
+            .all_while(connection, rows_until_heavy())
+            .await?;
         let last = rows.last().map(|row| EventId(row.0));
-        let taken = Taken::UpTo(last.filter(|_| !replayed));
-        Ok(EventClaim::of(rows, replayed, taken))
+        Ok(EventClaim::of(rows, false, Taken::UpTo(last)))
     }
 
     async fn waiting_events(&self, limit: usize) -> Result<EventClaim, StoreError> {
         let mut write = self.write().await?;
         let connection = &mut write.connection();
-        let replays: Vec<i64> = query(TO_REPLAY)
-            .bind(limit as i64)
-            .column(connection)
-            .await?;
-        if !replays.is_empty() {
-            let rows: Vec<Row> = query(LISTED)
-                .bind(Value::Ids(replays.clone()))
-                .all_while(connection, rows_until_heavy())
-                .await?;
+        if let Some((replays, rows)) = to_replay(connection, limit).await? {
             if rows.is_empty() {
                 drop(write);
-                return self.give_up_replays(replays).await;
+                return self.give_up_replays(&replays).await;
             }
             return Ok(EventClaim::of(rows, true, Taken::By(write)));
         }
@@ -204,12 +185,9 @@ impl Store {
     }
 
     /// Events that went while they were to be replayed: nothing waits for them.
-    async fn give_up_replays(&self, replays: Vec<i64>) -> Result<EventClaim, StoreError> {
+    async fn give_up_replays(&self, replays: &[EventId]) -> Result<EventClaim, StoreError> {
         let mut write = self.write().await?;
-        query("DELETE FROM replay WHERE event_id {in $1}")
-            .bind(Value::Ids(replays))
-            .run(&mut write.connection())
-            .await?;
+        dead_letters::finish_replays(&mut write.connection(), replays).await?;
         write.commit().await?;
         self.inbox_changed.notify_one();
         Ok(EventClaim::of(Vec::new(), true, Taken::UpTo(None)))
@@ -269,7 +247,28 @@ impl EventClaim {
     }
 }
 
-async fn floor(connection: &mut super::dialect::Connection<'_>) -> Result<EventId, StoreError> {
+/// The next events that are to be replayed, and what the inbox still has of them; none if there are
+/// none.
+async fn to_replay(
+    connection: &mut Connection<'_>,
+    limit: usize,
+) -> Result<Option<(Vec<EventId>, Vec<Row>)>, StoreError> {
+    let ids: Vec<i64> = query(TO_REPLAY)
+        .bind(limit as i64)
+        .column(connection)
+        .await?;
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let events = ids.iter().copied().map(EventId).collect();
+    let rows = query(LISTED)
+        .bind(Value::Ids(ids))
+        .all_while(connection, rows_until_heavy())
+        .await?;
+    Ok(Some((events, rows)))
+}
+
+async fn floor(connection: &mut Connection<'_>) -> Result<EventId, StoreError> {
     let floor: Option<(String,)> = query("SELECT value FROM store_info WHERE name = 'floor'")
         .first(connection)
         .await?;

@@ -297,8 +297,7 @@ impl Store {
     /// first while events come in crowds: what is behind still gets a fifth of the time.
     pub fn rest(&self, worked: Duration, now: Millis) -> Duration {
         let last = Millis(self.crowded_at.load(Ordering::Relaxed));
-        // A time to come is of a clock that was set back since.
-        if last <= now && now.since(last) < CROWD_LASTS {
+        if last.was_within(CROWD_LASTS, now) {
             (worked * RESTS).min(LONGEST_REST)
         } else {
             Duration::ZERO

@@ -102,8 +102,15 @@ impl Store {
         loop {
             let renewed = Instant::now();
             let mut write = self.write().await?;
-            let known: Vec<(i64, bool, i64)> = query(SLOTS).all(&mut write.connection()).await?;
-            let slot = free_slot(&known).ok_or(StoreError::TooManyNodes)?;
+            let slot = match self.database {
+                // There is one node, which is always the same.
+                Database::Sqlite(_) => 0,
+                Database::Postgres(_) => {
+                    let known: Vec<(i64, bool, i64)> =
+                        query(SLOTS).all(&mut write.connection()).await?;
+                    free_slot(&known).ok_or(StoreError::TooManyNodes)?
+                }
+            };
             let joined: Option<(i64,)> = query(JOIN)
                 .bind(slot)
                 .bind(process::name())

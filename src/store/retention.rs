@@ -90,7 +90,7 @@ impl Store {
         cutoffs: &Cutoffs,
         pass: &mut Pass,
     ) -> Result<Pruned, StoreError> {
-        self.finish_leaving().await?;
+        let removed_events = self.finish_leaving().await?;
         let (events, all_found) = self.let_events_go(lease, cutoffs, pass).await?;
         let mut write = self.write().await?;
         write.guard(lease).await?;
@@ -120,7 +120,7 @@ impl Store {
             deliveries: removed as u64,
             more: !all_found || events > 0 || timeline == full || removed as u64 == full,
         };
-        if pruned.events + pruned.timeline + pruned.deliveries > 0 {
+        if removed_events + pruned.events + pruned.timeline + pruned.deliveries > 0 {
             self.give_pages_back().await?;
         }
         if !pruned.more {
@@ -193,14 +193,15 @@ impl Store {
     }
 
     /// Removes the events that stand in the ledger: not in the step that put them there, so that
-    /// whoever balances the books has long begun to read by then.
-    async fn finish_leaving(&self) -> Result<(), StoreError> {
+    /// whoever balances the books has long begun to read by then. Returns how many.
+    async fn finish_leaving(&self) -> Result<u64, StoreError> {
         let leaving: Vec<i64> = query("SELECT event_id FROM leaving ORDER BY event_id LIMIT $1")
             .bind(STEP)
             .column(&mut self.database.read().await?.connection())
             .await?;
-        if leaving.is_empty() {
-            return Ok(());
+        let count = leaving.len() as u64;
+        if count == 0 {
+            return Ok(0);
         }
         const REMOVE: &str = "DELETE FROM event WHERE id {in $1}";
         if let Database::Sqlite(database) = &self.database {
@@ -224,7 +225,8 @@ impl Store {
             .bind(Value::Ids(leaving))
             .run(connection)
             .await?;
-        write.commit().await
+        write.commit().await?;
+        Ok(count)
     }
 
     /// SQLite's files get smaller, if they were made by a version that saw to it; PostgreSQL sees to
@@ -236,5 +238,72 @@ impl Store {
             sqlx::query(PAGES).execute(&mut *keeper).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EventId, EventMeta, NewEvent, SourceName};
+    use crate::store::Access;
+
+    const EVENTS: i64 = 1_200;
+
+    #[tokio::test]
+    async fn the_inbox_file_gets_smaller_by_what_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/test.db", folder.path().display());
+        let config = StoreConfig::at(&url);
+        let store = Store::open(&config, Access::Daemon).await.unwrap();
+        let Database::Sqlite(database) = &store.database else {
+            panic!("{url}");
+        };
+        let rows: Vec<_> = (0..EVENTS)
+            .map(|_| {
+                NewEvent {
+                    source: SourceName::new("demo"),
+                    received_at: Millis(0),
+                    content_type: "text/plain".to_owned(),
+                    meta: EventMeta::default(),
+                    body: vec![7; 2_000].into(),
+                }
+                .into()
+            })
+            .collect();
+        let mut writer = store.inbox_writer().unwrap();
+        writer.append(EventId(1), &rows).await.unwrap();
+        let ended = "INSERT INTO submission (event_id, ordinal, source, received_at, at, outcome, config_hash, fields) \
+             SELECT value, 0, 'demo', 0, 0, 'synced', '', '{}' FROM json_each($1)";
+        let ids: Vec<i64> = (1..=EVENTS).collect();
+        sqlx::query(ended)
+            .bind(serde_json::json!(ids).to_string())
+            .execute(&database.writer)
+            .await
+            .unwrap();
+        let pages = async || {
+            let mut keeper = database.keeper().await;
+            let (pages,): (i64,) = sqlx::query_as("PRAGMA page_count")
+                .fetch_one(&mut *keeper)
+                .await
+                .unwrap();
+            pages
+        };
+        let before = pages().await;
+
+        let now = Millis(2_000_000_000_000);
+        let lease = store.acquire("retention").await.unwrap().unwrap();
+        let mut pass = Pass::default();
+        let mut gone = 0;
+        loop {
+            let cutoffs = Cutoffs::of(&config, now);
+            let step = store.prune(&lease, &cutoffs, &mut pass).await.unwrap();
+            gone += step.events;
+            if !step.more {
+                break;
+            }
+        }
+        assert_eq!(gone, EVENTS as u64);
+        let after = pages().await;
+        assert!(after * 10 < before, "{before} pages, then {after}");
     }
 }
