@@ -4,15 +4,19 @@
 //! what [`Connector::receive`] takes, [`Connector::extract`] can read. Never sees: the store, the
 //! clock, the network.
 
+mod options;
 mod refusal;
 
 pub mod custom;
+pub mod manifest;
+pub mod mechanism;
 
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
+pub use options::{OptionValue, Options};
 pub use refusal::{ExtractError, Refusal, RefusalReason};
 
 use crate::config::SourceConfig;

@@ -1,0 +1,3 @@
+//! What manifests are made of: signing in, proving, greeting, paging. Few, and shared by all vendors.
+
+pub mod call;
