@@ -5,11 +5,14 @@
 //! clock, the network.
 
 mod options;
+mod path;
 mod refusal;
 
 pub mod custom;
 pub mod manifest;
 pub mod mechanism;
+pub mod select;
+pub mod time;
 
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 pub use options::{OptionValue, Options};
+pub use path::{Path, PathError, Step};
 pub use refusal::{ExtractError, Refusal, RefusalReason};
 
 use crate::config::SourceConfig;

@@ -171,10 +171,7 @@ mod tests {
     fn names_are_replaced_and_a_missing_one_leaves_nothing() {
         assert_eq!(fill("/x/{id}/y", Encode::Url).unwrap(), "/x/a%2Fb%20c/y");
         assert_eq!(fill("{id}", Encode::Plain).unwrap(), "a/b c");
-        assert_eq!(
-            fill("{{{one}}} {two}", Encode::Plain).unwrap(),
-            "{ONE} TWO"
-        );
+        assert_eq!(fill("{{{one}}} {two}", Encode::Plain).unwrap(), "{ONE} TWO");
         assert_eq!(fill("a{none}", Encode::Plain), None);
         assert_eq!(fill("", Encode::Plain).unwrap(), "");
     }
