@@ -2,15 +2,18 @@ use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use prometheus_client::metrics::counter::Counter;
+use url::Url;
 
 use super::captcha::CaptchaCheck;
 use super::cors::Cors;
 use super::rate_limit::{AddressLimit, SourceLimit};
 use super::redirect::Redirect;
 use super::refused::Refused;
+use super::vendor::VendorHook;
 use crate::config::SourceConfig;
-use crate::connector::custom::web_form::OrgId;
-use crate::connector::{Connector, ConnectorOptions};
+use crate::connector::custom::web_form::{OrgId, WebFormOptions};
+use crate::connector::manifest::Manifest;
+use crate::connector::{Connector, ConnectorOptions, Options};
 use crate::model::{Millis, SourceName};
 use crate::telemetry::{Metrics, SourceLabel};
 
@@ -18,12 +21,27 @@ use crate::telemetry::{Metrics, SourceLabel};
 #[derive(Debug)]
 pub struct Hook {
     pub name: SourceName,
+    pub accepted: Counter,
+    pub kind: Kind,
+}
+
+/// Who sends.
+#[derive(Debug)]
+pub enum Kind {
+    /// A page, in a person's browser.
+    Form(Box<FormHook>),
+    /// A vendor's server, as its manifest says.
+    Vendor(Box<VendorHook>),
+}
+
+/// The door of a web form.
+#[derive(Debug)]
+pub struct FormHook {
     pub connector: &'static dyn Connector,
     pub cors: Cors,
     pub redirect: Redirect,
     pub captcha: Option<CaptchaCheck>,
     pub org_id: Option<OrgId>,
-    pub accepted: Counter,
     source_limit: Option<SourceLimit>,
     address_limit: Option<AddressLimit>,
 }
@@ -31,11 +49,50 @@ pub struct Hook {
 impl Hook {
     pub fn new(name: &SourceName, source: &SourceConfig, metrics: &Metrics, now: Millis) -> Self {
         let ConnectorOptions::WebForm(options) = &source.options;
+        let form = FormHook::new(name, source, options, now);
+        Self::of(name, Kind::Form(Box::new(form)), metrics)
+    }
+
+    /// The hook of a source whose connector is a manifest.
+    pub fn of_manifest(
+        name: &SourceName,
+        manifest: &Manifest,
+        options: &Options,
+        public_url: Option<&Url>,
+        metrics: &Metrics,
+    ) -> Self {
+        let vendor = VendorHook::new(name, manifest, options, public_url, metrics);
+        Self::of(name, Kind::Vendor(Box::new(vendor)), metrics)
+    }
+
+    fn of(name: &SourceName, kind: Kind, metrics: &Metrics) -> Self {
         let label = SourceLabel {
             source: name.to_string(),
         };
         Self {
             name: name.clone(),
+            accepted: metrics.events_accepted.get_or_create_owned(&label),
+            kind,
+        }
+    }
+
+    /// If it is a web form's.
+    pub fn form(&self) -> Option<&FormHook> {
+        match &self.kind {
+            Kind::Form(form) => Some(form),
+            Kind::Vendor(_) => None,
+        }
+    }
+}
+
+impl FormHook {
+    fn new(
+        name: &SourceName,
+        source: &SourceConfig,
+        options: &WebFormOptions,
+        now: Millis,
+    ) -> Self {
+        Self {
             connector: source.options.connector(),
             cors: Cors::new(&options.allowed_origins),
             redirect: Redirect::new(options),
@@ -44,7 +101,6 @@ impl Hook {
                 .as_ref()
                 .map(|captcha| CaptchaCheck::new(captcha, name, source)),
             org_id: options.org_id.as_deref().and_then(OrgId::parse),
-            accepted: metrics.events_accepted.get_or_create_owned(&label),
             source_limit: options
                 .rate_limit_per_second
                 .map(|requests| SourceLimit::per_second(requests, now)),

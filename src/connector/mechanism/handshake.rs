@@ -93,7 +93,9 @@ impl Handshakes {
         if let Some((greeting, challenge)) =
             asked.find_map(|greeting| Some((greeting, parameter(&greeting.challenge)?)))
         {
-            let token = greeting.verify.as_deref().map(|verify| parameter(verify));
+            // A token that is not there is a blank one: no secret is blank.
+            let token = greeting.verify.as_deref();
+            let token = token.map(|verify| parameter(verify).unwrap_or_default());
             return Some(match greeting.style {
                 HandshakeStyle::SignedQuery => greeting.sign_uuid(&challenge, now),
                 _ => greeting.echo_query(challenge, token, now),
@@ -174,12 +176,11 @@ impl Greeting {
     fn echo_query(
         &self,
         challenge: String,
-        token: Option<Option<String>>,
+        token: Option<String>,
         now: Millis,
     ) -> Result<Reply, Refused> {
         if let Some(token) = token {
             let keys = self.keys(now)?;
-            let token = token.unwrap_or_default();
             let mut fits = subtle::Choice::from(0);
             for key in keys.iter() {
                 let (Key::Shared(key) | Key::Public(key)) = key;

@@ -129,7 +129,7 @@ struct Scan<'b> {
     cuts: Vec<Range<usize>>,
 }
 
-impl<'b> Scan<'b> {
+impl Scan<'_> {
     fn value(&mut self, paths: &[&[Step]]) -> Option<()> {
         self.blanks();
         if paths.iter().any(|path| path.is_empty()) {

@@ -91,13 +91,12 @@ impl Node {
         } else {
             step.to_owned()
         };
-        let place = match self.places.get(&name) {
-            Some(place) => *place,
-            None => {
-                self.places.insert(name.clone(), self.inner.len());
-                self.inner.push((name, Self::default()));
-                self.inner.len() - 1
-            }
+        let place = if let Some(place) = self.places.get(&name) {
+            *place
+        } else {
+            self.places.insert(name.clone(), self.inner.len());
+            self.inner.push((name, Self::default()));
+            self.inner.len() - 1
         };
         &mut self.inner[place].1
     }

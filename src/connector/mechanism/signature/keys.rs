@@ -127,10 +127,13 @@ impl Keys {
         for kept in &self.kept {
             let option = self.option.as_str();
             match kept.read() {
-                Ok(secret) => match self.shape.key(secret.expose()) {
-                    Some(key) => keys.push(key),
-                    None => warn!(option, "a secret is blank or not written as it should be"),
-                },
+                Ok(secret) => {
+                    if let Some(key) = self.shape.key(secret.expose()) {
+                        keys.push(key);
+                    } else {
+                        warn!(option, "a secret is blank or not written as it should be");
+                    }
+                }
                 Err(error) => warn!(option, %error, "a secret cannot be read"),
             }
         }
