@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use prometheus_client::metrics::counter::Counter;
@@ -12,8 +13,7 @@ use super::refused::Refused;
 use super::vendor::VendorHook;
 use crate::config::SourceConfig;
 use crate::connector::custom::web_form::{OrgId, WebFormOptions};
-use crate::connector::manifest::Manifest;
-use crate::connector::{Connector, ConnectorOptions, Options};
+use crate::connector::{Connector, ConnectorOptions, connector_of};
 use crate::model::{Millis, SourceName};
 use crate::telemetry::{Metrics, SourceLabel};
 
@@ -37,7 +37,7 @@ pub enum Kind {
 /// The door of a web form.
 #[derive(Debug)]
 pub struct FormHook {
-    pub connector: &'static dyn Connector,
+    pub connector: Arc<dyn Connector>,
     pub cors: Cors,
     pub redirect: Redirect,
     pub captcha: Option<CaptchaCheck>,
@@ -47,25 +47,24 @@ pub struct FormHook {
 }
 
 impl Hook {
-    pub fn new(name: &SourceName, source: &SourceConfig, metrics: &Metrics, now: Millis) -> Self {
-        let ConnectorOptions::WebForm(options) = &source.options;
-        let form = FormHook::new(name, source, options, now);
-        Self::of(name, Kind::Form(Box::new(form)), metrics)
-    }
-
-    /// The hook of a source whose connector is a manifest.
-    pub fn of_manifest(
+    /// The hook of `source`. `public_url` is where the outside world reaches the server.
+    pub fn new(
         name: &SourceName,
-        manifest: &Manifest,
-        options: &Options,
+        source: &SourceConfig,
         public_url: Option<&Url>,
         metrics: &Metrics,
+        now: Millis,
     ) -> Self {
-        let vendor = VendorHook::new(name, manifest, options, public_url, metrics);
-        Self::of(name, Kind::Vendor(Box::new(vendor)), metrics)
-    }
-
-    fn of(name: &SourceName, kind: Kind, metrics: &Metrics) -> Self {
+        let kind = match &source.options {
+            ConnectorOptions::WebForm(options) => {
+                Kind::Form(Box::new(FormHook::new(name, source, options, now)))
+            }
+            ConnectorOptions::Manifest(of) => {
+                let (manifest, options) = (&of.manifest, &of.options);
+                let vendor = VendorHook::new(name, manifest, options, public_url, metrics);
+                Kind::Vendor(Box::new(vendor))
+            }
+        };
         let label = SourceLabel {
             source: name.to_string(),
         };
@@ -93,7 +92,7 @@ impl FormHook {
         now: Millis,
     ) -> Self {
         Self {
-            connector: source.options.connector(),
+            connector: connector_of(source),
             cors: Cors::new(&options.allowed_origins),
             redirect: Redirect::new(options),
             captcha: options

@@ -30,20 +30,20 @@ pub struct Refused {
 #[derive(Debug, Clone, Copy)]
 pub enum Methods {
     /// A web form's.
-    OfForm,
+    Form,
     /// A vendor's.
-    OfVendor,
+    Vendor,
     /// That of a vendor that greets by GET.
-    OfVendorThatGreets,
+    GreetingVendor,
 }
 
 impl Methods {
     /// As the header `Allow` has them.
     pub fn allow(self) -> HeaderValue {
         match self {
-            Self::OfForm => cors::METHODS,
-            Self::OfVendor => HeaderValue::from_static("POST"),
-            Self::OfVendorThatGreets => HeaderValue::from_static("GET, HEAD, POST"),
+            Self::Form => cors::METHODS,
+            Self::Vendor => HeaderValue::from_static("POST"),
+            Self::GreetingVendor => HeaderValue::from_static("GET, HEAD, POST"),
         }
     }
 }
@@ -107,7 +107,7 @@ impl Refused {
             "write <form method=\"post\" action=\"…\">",
         );
         Self {
-            allow: Some(Methods::OfForm),
+            allow: Some(Methods::Form),
             ..refused
         }
     }
@@ -121,9 +121,9 @@ impl Refused {
             "enter this address at the vendor, as the address of a webhook",
         );
         let methods = if takes_get {
-            Methods::OfVendorThatGreets
+            Methods::GreetingVendor
         } else {
-            Methods::OfVendor
+            Methods::Vendor
         };
         Self {
             allow: Some(methods),

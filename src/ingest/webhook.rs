@@ -18,7 +18,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use tracing::{Instrument, debug, debug_span};
-use url::Url;
 
 use super::address::client_address;
 use super::answer::{Reader, greeting, receipt, refusal, thanks};
@@ -30,9 +29,8 @@ use super::request_id::{HEADER as REQUEST_ID, RequestIds};
 use super::vendor::{Taken, VendorHook, content_type, is_greeting};
 use super::{Append, Inbox};
 use crate::config::Config;
+use crate::connector::Payload;
 use crate::connector::custom::web_form::{OrgId, REDIRECTS, peek};
-use crate::connector::manifest::Manifest;
-use crate::connector::{Options, Payload};
 use crate::edge::clock::SharedClock;
 use crate::edge::http::Http;
 use crate::model::{EventId, EventMeta, NewEvent, SourceName};
@@ -75,10 +73,16 @@ impl<A: Append> HooksState<A> {
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = clock.now();
+        let public_url = config.server.public_url.as_ref();
         let hooks: HashMap<SourceName, Hook> = config
             .sources
             .iter()
-            .map(|(name, source)| (name.clone(), Hook::new(name, source, &metrics, now)))
+            .map(|(name, source)| {
+                (
+                    name.clone(),
+                    Hook::new(name, source, public_url, &metrics, now),
+                )
+            })
             .collect();
         let mut by_org = HashMap::new();
         // In the order of names, so that the same one wins each time should two have the same org.
@@ -105,22 +109,6 @@ impl<A: Append> HooksState<A> {
             metrics,
             poll_hint: PollHints::default(),
         }))
-    }
-
-    /// Takes webhooks for a source whose connector is a manifest. To be called before the state is
-    /// cloned.
-    pub fn with_manifest(
-        mut self,
-        name: &SourceName,
-        manifest: &Manifest,
-        options: &Options,
-        public_url: Option<&Url>,
-    ) -> Self {
-        if let Some(hooks) = Arc::get_mut(&mut self.0) {
-            let hook = Hook::of_manifest(name, manifest, options, public_url, &hooks.metrics);
-            hooks.by_name.insert(name.clone(), hook);
-        }
-        self
     }
 
     /// Has `hint` called for each webhook that asks for a poll. Only the first one counts.

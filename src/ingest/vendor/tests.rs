@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use super::*;
-use crate::config::{Config, ServerConfig, StoreConfig};
+use crate::config::{Config, ServerConfig, SourceConfig, StoreConfig};
 use crate::connector::mechanism::signature::to_hex;
+use crate::connector::{Catalog, ConnectorOptions, ManifestSource};
 use crate::edge::clock::ManualClock;
 use crate::edge::http::{Http, HttpError, Limits};
 use crate::ingest::{Append, AppendError, HooksState};
@@ -62,7 +63,7 @@ struct Site {
     inbox: Arc<Kept>,
     hints: Arc<Mutex<Vec<String>>>,
     metrics: Arc<Metrics>,
-    _secret: NamedTempFile,
+    secret_file: NamedTempFile,
 }
 
 /// What was answered.
@@ -106,7 +107,16 @@ impl Site {
         } else {
             json!({})
         };
-        let options = Options::of(&manifest, written.as_object().unwrap());
+        let options = ManifestSource::read(&Arc::new(manifest), &written).unwrap();
+        let source = SourceConfig {
+            connector: "acme".to_owned(),
+            default_country: None,
+            lead_source: None,
+            campaign: None,
+            base_url: None,
+            fields: BTreeMap::new(),
+            options: ConnectorOptions::Manifest(Box::new(options)),
+        };
         let salesforce = r#"{"login_url":"https://acme.my.salesforce.com","client_id":"x"}"#;
         let config = Config {
             server: ServerConfig {
@@ -115,9 +125,10 @@ impl Site {
             },
             store: StoreConfig::default(),
             salesforce: serde_json::from_str(salesforce).unwrap(),
-            sources: std::collections::BTreeMap::default(),
+            sources: BTreeMap::from([(SourceName::new("acme"), source)]),
             fenced: vec![SourceName::new("broken")],
             hash: "test".to_owned(),
+            catalog: Catalog::embedded(),
         };
         let inbox = MemoryInbox::default();
         let metrics = Metrics::new();
@@ -128,8 +139,6 @@ impl Site {
             Arc::new(NoNetwork),
             Arc::clone(&metrics),
         );
-        let name = SourceName::new("acme");
-        let state = state.with_manifest(&name, &manifest, &options, None);
         let hints = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&hints);
         state.on_poll_hint(Arc::new(move |source| told.lock().push(source.to_string())));
@@ -138,7 +147,7 @@ impl Site {
             inbox: inbox.0,
             hints,
             metrics,
-            _secret: secret,
+            secret_file: secret,
         }
     }
 
@@ -297,7 +306,7 @@ async fn our_own_trouble_is_told_as_such_so_that_the_vendor_tries_again() {
     assert!(answer.headers.contains_key("retry-after"));
 
     let site = Site::new(SIGNED);
-    std::fs::remove_file(site._secret.path()).unwrap();
+    std::fs::remove_file(site.secret_file.path()).unwrap();
     let answer = site.post("{}").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.code(), "hook.secret_unreadable");
