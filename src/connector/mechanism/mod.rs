@@ -1,3 +1,8 @@
 //! What manifests are made of: signing in, proving, greeting, paging. Few, and shared by all vendors.
 
+pub mod auth;
 pub mod call;
+pub mod client;
+pub mod rate;
+pub mod sealed;
+mod words;
