@@ -5,4 +5,6 @@ pub mod call;
 pub mod client;
 pub mod rate;
 pub mod sealed;
+#[cfg(test)]
+mod testing;
 mod words;

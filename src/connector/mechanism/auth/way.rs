@@ -113,7 +113,7 @@ fn needed<'a>(auth: &'a Auth, manifest: &'a Manifest) -> BTreeSet<&'a str> {
     let mut needed = BTreeSet::new();
     let mut templates = |parts: &[&'a Option<Template>]| {
         for template in parts.iter().filter_map(|part| part.as_ref()) {
-            needed.extend(template.names().filter(|name| *name != "token"));
+            needed.extend(template.names());
         }
     };
     match auth.kind {
