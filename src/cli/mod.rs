@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod config_show;
+pub mod connect;
 mod dead_letters;
 mod demo;
 mod doctor;

@@ -6,5 +6,5 @@ pub mod client;
 pub mod rate;
 pub mod sealed;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod words;

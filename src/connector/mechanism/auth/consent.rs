@@ -13,6 +13,7 @@ use super::trouble::{pause, secret};
 use super::{Edge, SignIn, refresh};
 use crate::connector::manifest::{Auth, AuthType, Encode};
 use crate::connector::mechanism::call::CallError;
+use crate::edge::http::is_loopback;
 use crate::edge::random;
 
 /// The longest code that is taken.
@@ -64,6 +65,14 @@ impl SignIn {
             auth.authorize_url.as_ref(),
             "authorize_url",
         )?;
+        let encrypted = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+        if !encrypted {
+            return Err(pause(
+                "vendor.sign_in",
+                "`authorize_url` is not encrypted",
+                "it begins with `https://`; plain http is taken for this machine only",
+            ));
+        }
         let state = URL_SAFE_NO_PAD.encode(random::bytes::<24>());
         let verifier = auth
             .pkce
