@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
 use super::{Exit, output};
-use crate::connector::mechanism::auth::{Connected, Edge, SignIn};
+use crate::config::StoreConfig;
+use crate::connector::ConnectorOptions;
+use crate::connector::mechanism::auth::{Connected, Edge, Overrides, SignIn, Vault};
 use crate::connector::mechanism::call::CallError;
-use crate::edge::clock::SharedClock;
+use crate::connector::mechanism::client::hosts;
+use crate::edge::clock::{SharedClock, SystemClock};
+use crate::edge::http::ReqwestHttp;
+use crate::model::SourceName;
+use crate::store::{Access, Store, StoreError};
 
 /// Where the browser comes back to.
 const CALLBACK: &str = "/callback";
@@ -36,22 +43,92 @@ const MOST_CONNECTIONS: usize = 32;
 pub struct Args {
     /// The source, as in `[sources.<name>]`.
     #[arg(value_name = "SOURCE")]
-    pub source: String,
+    source: String,
     /// The port of this machine that the browser comes back to, for vendors that take only addresses
     /// that were registered before; any that is free if not said.
     #[arg(long, value_name = "PORT")]
-    pub port: Option<u16>,
+    port: Option<u16>,
     /// The redirect address as it is registered at the vendor, if it is not
     /// http://127.0.0.1:<port>/callback: another name of this machine, or of a tunnel to it.
     #[arg(long, value_name = "URL", requires = "port")]
-    pub redirect_uri: Option<Url>,
+    redirect_uri: Option<Url>,
     /// Print the address, and open no browser.
     #[arg(long)]
-    pub no_browser: bool,
+    no_browser: bool,
+}
+
+/// Finds the source, and connects it.
+pub async fn run(args: &Args, config_path: &Path) -> Exit {
+    let loaded = super::load(config_path);
+    let Some(config) = loaded.config else {
+        return Exit::Failure;
+    };
+    let name = SourceName::new(&args.source);
+    let Some(source) = config.sources.get(&name) else {
+        output::error_line(&format!(
+            "error: there is no source `{}`, or it has errors",
+            args.source
+        ));
+        return Exit::Failure;
+    };
+    let ConnectorOptions::Manifest(own) = &source.options else {
+        output::error_line(&format!(
+            "error: {} signs in nowhere: there is nothing to connect",
+            source.connector
+        ));
+        return Exit::Failure;
+    };
+    let overrides = Overrides {
+        auth: own.common.auth.clone(),
+        base_url: source.base_url.clone(),
+        token_url: own.common.token_url.clone(),
+        authorize_url: own.common.authorize_url.clone(),
+    };
+    let hosts = hosts(&own.manifest, &own.options, &overrides);
+    let store = match open_or_make(&config.store).await {
+        Ok(store) => store,
+        Err(error) => {
+            output::error_line(&format!("error: {error}"));
+            return Exit::Failure;
+        }
+    };
+    let edge = Edge {
+        http: Arc::new(ReqwestHttp::new(hosts)),
+        clock: Arc::new(SystemClock),
+        vault: Arc::new(Vault::new(store.clone(), config.store.clone())),
+    };
+    let sign_in = SignIn::new(&name, &own.manifest, &own.options, &overrides);
+    let exit = match sign_in {
+        Ok(sign_in) => connect(args, &sign_in, &edge).await,
+        Err(error) => failed(&ConnectError::Vendor(error)),
+    };
+    drop(edge);
+    store.close().await;
+    exit
+}
+
+/// The store beside a daemon that may run on it. People connect before the first start as well.
+async fn open_or_make(config: &StoreConfig) -> Result<Arc<Store>, StoreError> {
+    match Store::open(config, Access::Command).await {
+        Err(StoreError::Missing(_)) => {
+            Store::open(config, Access::Daemon).await?.close().await;
+            Store::open(config, Access::Command).await
+        }
+        opened => opened,
+    }
+}
+
+fn failed(error: &ConnectError) -> Exit {
+    output::error_line(&format!("error: {error}"));
+    let hint = error.hint();
+    if !hint.is_empty() {
+        output::error_line(&format!("help: {hint}"));
+    }
+    Exit::Failure
 }
 
 /// Asks for consent and keeps what it brings; says how it went.
-pub async fn connect(args: &Args, sign_in: &Arc<SignIn>, edge: &Edge) -> Exit {
+async fn connect(args: &Args, sign_in: &Arc<SignIn>, edge: &Edge) -> Exit {
     let open = !args.no_browser && output::stdout_can_be_drawn_on();
     let show = |url: &Url| {
         output::line("Give your consent at this address:\n");
@@ -67,14 +144,7 @@ pub async fn connect(args: &Args, sign_in: &Arc<SignIn>, edge: &Edge) -> Exit {
             output::line(&told(&args.source, &connected));
             Exit::Success
         }
-        Err(error) => {
-            output::error_line(&format!("error: {error}"));
-            let hint = error.hint();
-            if !hint.is_empty() {
-                output::error_line(&format!("help: {hint}"));
-            }
-            Exit::Failure
-        }
+        Err(error) => failed(&error),
     }
 }
 
@@ -304,23 +374,19 @@ fn page(reply: Reply) -> String {
 /// Which account, what it is good for, and until when.
 fn told(source: &str, connected: &Connected) -> String {
     let facts = &connected.facts;
-    let mut text = format!("{source} is connected");
-    if let Some(account) = &facts.account {
-        text.push_str(&format!(" to the account {account}"));
-    }
-    text.push('.');
-    if let Some(scope) = &facts.scope {
-        text.push_str(&format!("\nIt may: {scope}"));
-    }
-    text.push_str(&match (facts.ends_at(), connected.renews) {
+    let account = facts.account.as_ref();
+    let account = account.map_or_else(String::new, |account| format!(" to the account {account}"));
+    let scope = facts.scope.as_ref();
+    let scope = scope.map_or_else(String::new, |scope| format!("\nIt may: {scope}"));
+    let end = match (facts.ends_at(), connected.renews) {
         (Some(end), true) => {
-            format!("\nIt is renewed by itself until {end}; run this once more before that.")
+            format!("It is renewed by itself until {end}; run this once more before that.")
         }
-        (Some(end), false) => format!("\nIt ends at {end}; run this once more before that."),
-        (None, true) => "\nIt is renewed by itself.".to_owned(),
-        (None, false) => "\nIt ends only when it is taken back at the vendor.".to_owned(),
-    });
-    text
+        (Some(end), false) => format!("It ends at {end}; run this once more before that."),
+        (None, true) => "It is renewed by itself.".to_owned(),
+        (None, false) => "It ends only when it is taken back at the vendor.".to_owned(),
+    };
+    format!("{source} is connected{account}.{scope}\n{end}")
 }
 
 /// Whether a browser could be started.

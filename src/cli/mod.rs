@@ -3,7 +3,8 @@
 mod audit;
 mod check;
 mod config_show;
-pub mod connect;
+mod connect;
+mod connectors;
 mod dead_letters;
 mod demo;
 mod doctor;
@@ -71,6 +72,11 @@ enum Command {
     /// Look after where everything is kept: bring up to date, show sizes, move to PostgreSQL.
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Give leadstream access to a source's account, in a browser; the vendor's tokens are kept.
+    Connect(connect::Args),
+    /// Show what can be connected and what it needs; begin and test connectors of your own.
+    #[command(subcommand)]
+    Connectors(connectors::ConnectorsCommand),
     /// Show what the configuration comes to.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -117,6 +123,8 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),
         Command::Replay(args) => asynchronously(replay::run(&args, &cli.config)),
         Command::Store(command) => asynchronously(store::run(command, &cli.config)),
+        Command::Connect(args) => asynchronously(connect::run(&args, &cli.config)),
+        Command::Connectors(command) => connectors::run(&command, &cli.config),
         Command::Config(ConfigCommand::Show(args)) => config_show::run(&args, &cli.config),
         Command::Schema => schema::run(),
     };

@@ -263,13 +263,14 @@ fn failed(error: &HttpError, url: &Url) -> CallError {
             format!("requests to {at} are not allowed"),
             "`hosts` in the manifest says who is called",
         ),
-        HttpError::Connect { .. } => retry("vendor.unreachable", error.to_string(), None),
         HttpError::Timeout(_) => retry(
             "vendor.timeout",
             format!("{at} did not answer in time"),
             None,
         ),
-        HttpError::Broken { .. } => retry("vendor.unreachable", error.to_string(), None),
+        HttpError::Connect { .. } | HttpError::Broken { .. } => {
+            retry("vendor.unreachable", error.to_string(), None)
+        }
         HttpError::TooLarge { limit, .. } => CallError {
             next: Next::Shrink,
             code: "vendor.too_large",

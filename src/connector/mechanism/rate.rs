@@ -106,7 +106,9 @@ impl Pace {
             self.sent.pop_front();
         }
         match self.sent.front() {
-            Some(first) if self.sent.len() >= self.requests => self.window - now.since(*first),
+            Some(first) if self.sent.len() >= self.requests => {
+                self.window.saturating_sub(now.since(*first))
+            }
             _ => Duration::ZERO,
         }
     }

@@ -8,6 +8,8 @@
 mod consent;
 mod credential;
 mod facts;
+mod grant;
+mod kept;
 mod refresh;
 mod service_account;
 #[cfg(test)]
@@ -17,11 +19,10 @@ pub(in crate::connector::mechanism) mod trouble;
 mod way;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
-use ring::{digest, hmac};
+use ring::hmac;
 use url::Url;
 
 pub use consent::{Connected, Consent};
@@ -29,9 +30,9 @@ pub use credential::{CredentialStore, CredentialStoreError, Vault, VaultError};
 pub use facts::{CredentialFacts, WARNING_DAYS};
 pub use way::Overrides;
 
-use self::credential::{Credential, TokenText};
+use self::credential::TokenText;
 use self::refresh::Unsaved;
-use self::token::{Token, TokenError, TokenRequest};
+use self::token::Token;
 use self::trouble::{pause, retry, secret};
 use crate::connector::Options;
 use crate::connector::manifest::{Auth, AuthType, Encode, Manifest, Template};
@@ -41,14 +42,6 @@ use crate::edge::clock::SharedClock;
 use crate::edge::http::Http;
 use crate::edge::random;
 use crate::model::{Millis, SourceName};
-
-/// How long refused credentials are not sent again. Others are tried at once.
-const HOLD_OFF: Duration = Duration::from_secs(10 * 60);
-
-/// How often it is written down when a credential was last used.
-const FACTS_EVERY: Duration = Duration::from_secs(60 * 60);
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What signing in needs of the world.
 #[derive(Debug, Clone)]
@@ -105,9 +98,9 @@ struct RefusedCredentials {
 
 #[derive(Debug, Default)]
 struct Usage {
-    last_used_at: Option<Millis>,
-    last_success_at: Option<Millis>,
-    written_at: Option<Millis>,
+    used: Option<Millis>,
+    success: Option<Millis>,
+    written: Option<Millis>,
 }
 
 /// What a request is to carry.
@@ -167,7 +160,7 @@ impl SignIn {
     /// What the next request is to carry. Asks for a token if there is none.
     pub async fn sign(self: &Arc<Self>, edge: &Edge) -> Result<Signed, CallError> {
         let signed = self.sign_other_than(None, edge).await?;
-        self.usage.lock().last_used_at = Some(edge.clock.now());
+        self.usage.lock().used = Some(edge.clock.now());
         Ok(signed)
     }
 
@@ -282,153 +275,6 @@ impl SignIn {
         })
     }
 
-    async fn obtain(
-        &self,
-        held: &mut Held,
-        refused: Option<&TokenText>,
-        edge: &Edge,
-    ) -> Result<Token, CallError> {
-        let Some(auth) = &self.auth else {
-            return Err(not_set("auth"));
-        };
-        if auth.kind == AuthType::Oauth2 {
-            return self.refreshed(auth, held, refused, edge).await;
-        }
-        let which = self.credential_name()?;
-        let now = edge.clock.now();
-        if let Some(before) = &held.refused
-            && before.which == which
-            && before.at.was_within(HOLD_OFF, now)
-        {
-            return Err(before.error.clone());
-        }
-        let (form, client) = self.grant(auth, now)?;
-        let request = TokenRequest {
-            url: &self.token_url(auth)?,
-            auth,
-            form,
-            client,
-            source: &self.source,
-        };
-        match token::ask(request, edge.http.as_ref(), &edge.clock).await {
-            Ok(answer) => {
-                held.refused = None;
-                Ok(answer.token)
-            }
-            Err(TokenError::Refused(error)) => {
-                held.refused = Some(RefusedCredentials {
-                    which,
-                    at: now,
-                    error: error.clone(),
-                });
-                Err(error)
-            }
-            Err(TokenError::Passing(error)) => Err(error),
-        }
-    }
-
-    /// The form of a grant that needs no refresh token, and the client if it shows who it is.
-    #[expect(clippy::type_complexity, reason = "a form, and id and secret")]
-    fn grant(
-        &self,
-        auth: &Auth,
-        now: Millis,
-    ) -> Result<(Vec<(String, String)>, Option<(String, Option<String>)>), CallError> {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let mut form = Vec::new();
-        let mut client = None;
-        match auth.kind {
-            AuthType::ServiceAccount => {
-                let key = auth.key.as_deref().unwrap_or("key");
-                let file = self.option(key)?.ok_or_else(|| not_set(key))?;
-                let subject = match &auth.subject {
-                    Some(subject) => self.option(subject)?,
-                    None => None,
-                };
-                // `aud` is the vendor's own endpoint, whatever stand-in the assertion is sent to.
-                let endpoint = auth.token_url.as_ref().map(ToString::to_string);
-                let audience = auth.audience.clone().or(endpoint).unwrap_or_default();
-                let asked = service_account::Asked {
-                    scopes: &auth.scopes,
-                    audience: &audience,
-                    subject: subject.as_deref(),
-                };
-                let file = crate::config::Secret::new(file);
-                let assertion = service_account::assertion(&file, &asked, now)?;
-                form.push(pair(
-                    "grant_type",
-                    "urn:ietf:params:oauth:grant-type:jwt-bearer",
-                ));
-                form.push(("assertion".to_owned(), assertion));
-            }
-            AuthType::AccountCredentials => {
-                form.push(pair("grant_type", "account_credentials"));
-                let account = self.option("account_id")?;
-                let account = account.ok_or_else(|| not_set("account_id"))?;
-                form.push(("account_id".to_owned(), account));
-                client = Some(self.client()?);
-            }
-            _ => {
-                form.push(pair("grant_type", "client_credentials"));
-                if !auth.scopes.is_empty() {
-                    form.push(("scope".to_owned(), auth.scopes.join(" ")));
-                }
-                client = Some(self.client()?);
-            }
-        }
-        form.extend(self.parameters(auth)?);
-        Ok((form, client))
-    }
-
-    /// The manifest's further parameters; those with an option that is not set are left out.
-    fn parameters(&self, auth: &Auth) -> Result<Vec<(String, String)>, CallError> {
-        let mut parameters = Vec::new();
-        for (name, template) in &auth.parameters {
-            if let Some(value) = self.fill(template, Encode::Plain, None)? {
-                parameters.push((name.clone(), value));
-            }
-        }
-        Ok(parameters)
-    }
-
-    fn client(&self) -> Result<(String, Option<String>), CallError> {
-        let id = self.option("client_id")?;
-        let id = id.ok_or_else(|| not_set("client_id"))?;
-        Ok((id, self.option("client_secret")?))
-    }
-
-    fn token_url(&self, auth: &Auth) -> Result<Url, CallError> {
-        self.endpoint(
-            self.token_url.as_ref(),
-            auth.token_url.as_ref(),
-            "token_url",
-        )
-    }
-
-    /// A URL of the source, or else of the manifest.
-    fn endpoint(
-        &self,
-        own: Option<&Url>,
-        manifests: Option<&Template>,
-        key: &'static str,
-    ) -> Result<Url, CallError> {
-        if let Some(url) = own {
-            return Ok(url.clone());
-        }
-        let text = match manifests {
-            Some(template) => self.fill(template, Encode::Plain, None)?,
-            None => None,
-        };
-        let url = text.and_then(|text| Url::parse(&text).ok());
-        url.ok_or_else(|| {
-            pause(
-                "vendor.sign_in",
-                format!("`{key}` of the way `{}` is no web address", self.way),
-                "check the options that stand in it",
-            )
-        })
-    }
-
     fn needed(
         &self,
         template: Option<&Template>,
@@ -461,147 +307,19 @@ impl SignIn {
     fn option(&self, name: &str) -> Result<Option<String>, CallError> {
         self.options.text(name).map_err(|error| secret(&error))
     }
-
-    /// Under which name the credential is kept. By hash of what the configuration holds, so that
-    /// sources that share it share what it became, and another one begins anew; by the source's name
-    /// for what a person gave by `leadstream connect`.
-    fn credential_name(&self) -> Result<String, CallError> {
-        let (connector, way) = (&self.connector, &self.way);
-        let Some(auth) = &self.auth else {
-            return Ok(format!("{connector}/{way}"));
-        };
-        let mut parts: Vec<String> = Vec::new();
-        match auth.kind {
-            AuthType::None => {}
-            AuthType::Oauth2 => match self.option("refresh_token")? {
-                Some(token) => {
-                    parts.extend(self.option("client_id")?);
-                    parts.push(token);
-                }
-                None => return Ok(self.connected_name()),
-            },
-            AuthType::ClientCredentials | AuthType::AccountCredentials => {
-                let (id, client_secret) = self.client()?;
-                parts.extend(
-                    [Some(id), client_secret, self.option("account_id")?]
-                        .into_iter()
-                        .flatten(),
-                );
-            }
-            AuthType::ServiceAccount => {
-                let key = self.option(auth.key.as_deref().unwrap_or("key"))?;
-                let subject = auth.subject.as_deref().map(|name| self.option(name));
-                parts.extend([key, subject.transpose()?.flatten()].into_iter().flatten());
-            }
-            AuthType::Header | AuthType::Query | AuthType::Bearer | AuthType::Basic => {
-                for template in [&auth.value, &auth.user, &auth.password]
-                    .into_iter()
-                    .flatten()
-                {
-                    parts.extend(self.fill(template, Encode::Plain, None)?);
-                }
-            }
-        }
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in &parts {
-            // With its length: two parts are never taken for other two.
-            context.update(&(part.len() as u64).to_le_bytes());
-            context.update(part.as_bytes());
-        }
-        let which = hex(&context.finish().as_ref()[..16]);
-        Ok(format!("{connector}/{way}/{which}"))
-    }
-
-    fn connected_name(&self) -> String {
-        format!("{}/{}/source:{}", self.connector, self.way, self.source)
-    }
-
-    /// What a person does when the vendor no longer takes what signs requests.
-    pub fn hint(&self) -> String {
-        let source = &self.source;
-        match &self.auth {
-            Some(auth) if auth.kind == AuthType::Oauth2 => {
-                format!(
-                    "sign in anew: `leadstream connect {source}`, or replace its `refresh_token`"
-                )
-            }
-            _ => format!(
-                "put a valid key or token in place of the one of [sources.{source}]; it is read anew at each try"
-            ),
-        }
-    }
-
-    /// Notes that the vendor took what was signed, and now and then writes it down.
-    pub async fn succeeded(&self, edge: &Edge) {
-        let now = edge.clock.now();
-        {
-            let mut usage = self.usage.lock();
-            usage.last_success_at = Some(now);
-            if usage
-                .written_at
-                .is_some_and(|at| at.was_within(FACTS_EVERY, now))
-            {
-                return;
-            }
-            usage.written_at = Some(now);
-        }
-        if let Err(error) = self.write_facts(edge, now).await {
-            tracing::debug!(source = %self.source, %error, "the facts of a credential were not kept");
-        }
-    }
-
-    async fn write_facts(&self, edge: &Edge, now: Millis) -> Result<(), CallError> {
-        if self
-            .auth
-            .as_ref()
-            .is_none_or(|auth| auth.kind == AuthType::None)
-        {
-            return Ok(());
-        }
-        let name = self.credential_name()?;
-        let kept = edge.vault.load(&name).await?;
-        let (mut credential, version) = kept.map_or((Credential::default(), 0), |kept| {
-            (kept.credential, kept.version)
-        });
-        let facts = &mut credential.facts;
-        facts.way.clone_from(&self.way);
-        facts.obtained_at = facts.obtained_at.or(Some(now));
-        if let Some(auth) = &self.auth {
-            facts.grant_ends_at = grant_end(auth, facts.obtained_at);
-        }
-        self.add_usage(facts);
-        // If somebody else was quicker, they have written their own.
-        edge.vault.save(&name, &credential, version, now).await?;
-        Ok(())
-    }
-
-    fn add_usage(&self, facts: &mut CredentialFacts) {
-        let usage = self.usage.lock();
-        facts.last_used_at = facts.last_used_at.max(usage.last_used_at);
-        facts.last_success_at = facts.last_success_at.max(usage.last_success_at);
-    }
-
-    /// What may be shown of the credential: how old it is, when it ends, when it was last taken.
-    pub async fn facts(&self, edge: &Edge) -> Result<CredentialFacts, CallError> {
-        let kept = edge.vault.load(&self.credential_name()?).await?;
-        let mut facts = kept.map(|kept| kept.credential.facts).unwrap_or_default();
-        facts.way.clone_from(&self.way);
-        self.add_usage(&mut facts);
-        Ok(facts)
-    }
 }
 
 impl Signed {
     fn header(&mut self, name: &str, value: &str) -> Result<(), CallError> {
-        let unfit = |_| {
+        let unfit = || {
             pause(
                 "vendor.secret",
                 "what signs requests cannot stand in a header",
                 "check the secret: it may hold a line's end or a letter that is not ASCII",
             )
         };
-        let name: HeaderName = name.parse().map_err(|_| unfit(()))?;
-        let mut value = HeaderValue::from_str(value).map_err(|_| unfit(()))?;
+        let name: HeaderName = name.parse().map_err(|_| unfit())?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| unfit())?;
         value.set_sensitive(true);
         self.headers.push((name, value));
         Ok(())
@@ -614,10 +332,4 @@ fn not_set(name: &str) -> CallError {
         format!("`{name}` is not set, and requests cannot be signed without it"),
         "set it in the source's table",
     )
-}
-
-/// When a consent ends of which the manifest knows how long it lives.
-fn grant_end(auth: &Auth, obtained_at: Option<Millis>) -> Option<Millis> {
-    let days = auth.grant_days?;
-    obtained_at.map(|at| at.after(DAY * days))
 }

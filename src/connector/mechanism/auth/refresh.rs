@@ -54,7 +54,7 @@ impl SignIn {
         }
         let claimed = match self.claim(&name, refused, edge).await? {
             Claimed::Token(token) => return Ok(token),
-            Claimed::Mine(kept) => kept,
+            Claimed::Mine(kept) => *kept,
         };
         match self.ask_for(auth, &claimed.credential, edge).await {
             Ok(answer) => {
@@ -120,10 +120,10 @@ impl SignIn {
                 .save(name, &credential, kept.version, now)
                 .await?
             {
-                return Ok(Claimed::Mine(Kept {
+                return Ok(Claimed::Mine(Box::new(Kept {
                     credential,
                     version: kept.version + 1,
-                }));
+                })));
             }
         }
     }
@@ -241,9 +241,8 @@ impl SignIn {
                 credential.refused_at = Some(now);
             }
             match edge.vault.save(name, &credential, kept.version, now).await {
-                Ok(true) => break,
-                // The claim is ours, and the next try takes it up.
-                Err(_) => break,
+                // If it failed, the mark is ours still, and the next try takes it up.
+                Ok(true) | Err(_) => break,
                 Ok(false) => {}
             }
             let Some(found) = edge.vault.load(name).await? else {
@@ -294,7 +293,7 @@ impl SignIn {
 
 enum Claimed {
     Token(Token),
-    Mine(Kept),
+    Mine(Box<Kept>),
 }
 
 /// The kept access token, if it can be used.
@@ -331,7 +330,7 @@ pub(super) fn renewed(
     facts.renews = refresh_token.is_some();
     facts.scope = answer.scope.or(facts.scope);
     facts.account = answer.account.or(facts.account);
-    facts.grant_ends_at = super::grant_end(auth, facts.obtained_at);
+    facts.grant_ends_at = super::kept::grant_end(auth, facts.obtained_at);
     Credential {
         refresh_token,
         access_token: Some(answer.token.access),

@@ -1,13 +1,17 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest;
 use serde_json::{Value, json};
 
 use super::super::call::Next;
 use super::super::testing::{Answered, NOW, Sent, World, answer, answer_with, manifest};
 use super::*;
 use crate::edge::http::HttpError;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 const BASE: &str = "base_url = \"https://api.acme.example\"\nhosts = [\"api.acme.example\"]\n";
 
@@ -143,9 +147,9 @@ async fn a_secret_that_is_replaced_on_disk_is_used_at_once() {
 }
 
 #[test]
-fn the_way_is_the_one_whose_options_are_set_or_that_is_named() {
+fn the_way_is_the_first_whose_options_are_set_or_the_one_that_is_named() {
     let manifest = with_auth(&format!(
-        "[auth.token]\ntype = \"bearer\"\nvalue = \"{{token}}\"\n{OAUTH}\n[auth.server]\ntype = \"account_credentials\"\ntoken_url = \"https://api.acme.example/t\""
+        "[auth.token]\ntype = \"bearer\"\nvalue = \"{{token}}\"\n[auth.server]\ntype = \"account_credentials\"\ntoken_url = \"https://api.acme.example/t\"\n{OAUTH}"
     ));
     let world = silent();
     let way = |written: &[(&str, &str)], named: Option<&str>| {
@@ -168,7 +172,10 @@ fn the_way_is_the_one_whose_options_are_set_or_that_is_named() {
     assert_eq!(way(&both, Some("token")).unwrap(), "token");
     let none = way(&[], None).unwrap_err();
     assert!(none.contains("token: `token`"), "{none}");
-    assert!(none.contains("server: `account_id`, `client_id`"), "{none}");
+    assert!(
+        none.contains("server: `client_id`, `client_secret`, `account_id`"),
+        "{none}"
+    );
     let missing = way(&[("token", "t")], Some("server")).unwrap_err();
     assert!(missing.contains("`account_id`"), "{missing}");
     assert!(way(&both, Some("other")).unwrap_err().contains("`oauth`"));

@@ -235,7 +235,7 @@ fn read(body: &[u8], auth: &Auth, asked_at: Millis) -> Option<TokenAnswer> {
     let ends = |life: u64| asked_at.after(Duration::from_secs(life));
     let until = life.map(|life| {
         let life = Duration::from_secs(life);
-        asked_at.after(life - MARGIN.min(life / 2))
+        asked_at.after(life.saturating_sub(MARGIN.min(life / 2)))
     });
     let base_url = auth.base_url_from.as_deref().and_then(|path| {
         let found = Path::parse(path).ok()?.first(&body)?.as_str()?.to_owned();

@@ -150,9 +150,8 @@ fn by_status(status: u16) -> Reaction {
     match status {
         401 => Reaction::Reauthorize,
         404 | 410 => Reaction::Gone,
-        408 | 425 => Reaction::Retry,
         429 => Reaction::Throttle,
-        500.. => Reaction::Retry,
+        408 | 425 | 500.. => Reaction::Retry,
         _ => Reaction::Pause,
     }
 }

@@ -310,15 +310,12 @@ async fn a_token_says_where_the_api_is_on_the_vendors_hosts_only() {
         let accounts = Arc::default();
         let client = client_with(&world, SERVER, CLIENT, overrides, &accounts).unwrap();
         let result = client.call(get("/x")).await;
-        match called {
-            Some(url) => {
-                result.unwrap();
-                assert_eq!(world.http.last().url, url, "{own:?} {api_url}");
-            }
-            None => {
-                assert_eq!(result.unwrap_err().code, "vendor.base_url", "{api_url}");
-                assert_eq!(world.http.sent().len(), 1, "the token was shown to nobody");
-            }
+        if let Some(url) = called {
+            result.unwrap();
+            assert_eq!(world.http.last().url, url, "{own:?} {api_url}");
+        } else {
+            assert_eq!(result.unwrap_err().code, "vendor.base_url", "{api_url}");
+            assert_eq!(world.http.sent().len(), 1, "the token was shown to nobody");
         }
     }
 }
