@@ -11,6 +11,7 @@ mod refusal;
 pub mod custom;
 pub mod manifest;
 pub mod mechanism;
+pub mod reading;
 pub mod select;
 pub mod time;
 

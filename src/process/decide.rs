@@ -402,6 +402,10 @@ impl Decision<'_> {
             Verdict::Test(why) => Some((End::Filtered, format!("test: {why}"))),
             Verdict::Spam(why) => Some((End::Filtered, format!("spam: {why}"))),
             Verdict::Review(why) => Some((End::Review, why.clone())),
+            Verdict::Skipped(why) => Some((End::Filtered, format!("skipped: {why}"))),
+            Verdict::OptOut(why) => Some((End::Filtered, format!("opted out: {why}"))),
+            Verdict::Withdrawn(why) => Some((End::Filtered, format!("withdrawn: {why}"))),
+            Verdict::Fetch(_) => Some((End::Filtered, "only names a record".to_owned())),
         };
         // A replay is a person's word that it is a lead after all.
         if let Some((end, reason)) = reason.filter(|(end, _)| *end == End::Filtered || !self.force)

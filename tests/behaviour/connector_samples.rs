@@ -94,6 +94,9 @@ fn as_json(found: &Extracted) -> Value {
     if let Some(id) = &found.vendor_id {
         json["vendor_id"] = json!(id);
     }
+    if let Some(version) = &found.version {
+        json["version"] = json!(version);
+    }
     if !found.attribution.is_empty() {
         json["attribution"] = json!(found.attribution);
     }
@@ -102,6 +105,10 @@ fn as_json(found: &Extracted) -> Value {
         Verdict::Test(why) => json["test"] = json!(why),
         Verdict::Spam(why) => json["spam"] = json!(why),
         Verdict::Review(why) => json["review"] = json!(why),
+        Verdict::Skipped(why) => json["skipped"] = json!(why),
+        Verdict::OptOut(why) => json["opt_out"] = json!(why),
+        Verdict::Withdrawn(why) => json["withdrawn"] = json!(why),
+        Verdict::Fetch(bindings) => json["fetch"] = json!(bindings),
     }
     json
 }

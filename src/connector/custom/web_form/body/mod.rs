@@ -6,19 +6,17 @@
 
 mod charset;
 mod content_type;
-mod form;
 mod json;
 mod multipart;
 mod plain;
 mod urlencoded;
-
-pub use form::{Field, FilePart, Form};
 
 use std::borrow::Cow;
 
 use charset::Charset;
 use content_type::{ContentType, Encoding};
 
+use crate::connector::reading::{FilePart, Form};
 use crate::connector::{Payload, Refusal};
 
 /// The most values that one body may hold. Real forms have dozens.
