@@ -365,6 +365,7 @@ fn meta(request: &Parts, request_id: String) -> Result<EventMeta, Refused> {
         accept_language: text(ACCEPT_LANGUAGE),
         idempotency_key,
         captcha: None,
+        ..EventMeta::default()
     })
 }
 

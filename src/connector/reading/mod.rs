@@ -17,7 +17,7 @@ mod take;
 mod text;
 
 pub use alias::{Meaning, fold};
-pub use attribution::{Attribution, parameter};
+pub use attribution::{Attribution, attribution};
 pub use form::{Field, FilePart, Form};
 pub use mark::{is_forbidden, is_yes};
 pub use name::{Said, said_by_name, said_by_names};

@@ -70,7 +70,12 @@ impl<'f> Reading<'f> {
     /// What `[sources.<name>.fields]` names goes first, whatever else its name means.
     pub fn take_configured(&mut self, mappings: &BTreeMap<String, FieldMapping>) {
         for (target, mapping) in mappings {
-            let Some(value) = self.take(target, &mapping.from) else {
+            let mut found = None;
+            for name in &mapping.from {
+                let value = self.take(target, name);
+                found = found.or(value);
+            }
+            let Some(value) = mapping.or_own(found) else {
                 continue;
             };
             if ATTRIBUTION.contains(&target.as_str()) {
@@ -89,6 +94,16 @@ impl<'f> Reading<'f> {
         }
         self.state[index] = State::Used;
         choose(target, texts(&self.form.fields[index]))
+    }
+
+    /// The value of exactly this name has been taken by other means.
+    pub fn use_up(&mut self, name: &str) {
+        let fields = self.form.fields.iter().zip(&mut self.state);
+        for (field, state) in fields {
+            if field.name == name {
+                *state = State::Used;
+            }
+        }
     }
 
     /// Gives each value that is still open to the lead field that `target` names, if it names one that

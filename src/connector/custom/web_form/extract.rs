@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::control::{RENDERED_AT, SUBMISSION_ID, is_control, is_honeypot};
 use super::{OnCaptchaUnavailable, WebFormOptions, web_to_lead};
-use crate::config::SourceConfig;
+use crate::config::FieldMapping;
 use crate::connector::reading::{
     Field, Form, Reading, Said, clean, is_forbidden, is_yes, said_by_names,
 };
@@ -23,7 +23,7 @@ const FILL_TIME: &str = "filled_in_seconds";
 pub fn extract(
     form: Form,
     event: &Event,
-    source: &SourceConfig,
+    mappings: &BTreeMap<String, FieldMapping>,
     options: &WebFormOptions,
 ) -> Extracted {
     let said = said_by_names(&form);
@@ -36,7 +36,7 @@ pub fn extract(
             || (said.is_test_marker && field.first().is_some_and(is_yes))
             || (web_to_lead && web_to_lead::is_control(name))
     });
-    reading.take_configured(&source.fields);
+    reading.take_configured(mappings);
     reading.take_each(&|field| web_to_lead::custom_field(&field.name, &options.custom_fields));
     reading.take_known();
     reading.keep_unknown();
