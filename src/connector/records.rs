@@ -176,16 +176,14 @@ impl<'p> Page<'p> {
 /// joined by `;`, as a [`Taker`](super::select::Taker) joins them. What is no JSON has none.
 pub fn pick(json: &str, paths: &[&Path]) -> Vec<Option<String>> {
     let plain: Option<Vec<&[Step]>> = paths.iter().map(|path| path.steps()).collect();
-    match plain {
-        Some(plain) => pick::texts(json, &plain),
-        None => {
-            let value = body::decode(BodyEncoding::Json, "", json.as_bytes()).ok();
-            paths
-                .iter()
-                .map(|path| pick::joined(path.all(value.as_ref()?)))
-                .collect()
-        }
+    if let Some(plain) = plain {
+        return pick::texts(json, &plain);
     }
+    let value = body::decode(BodyEncoding::Json, "", json.as_bytes()).ok();
+    paths
+        .iter()
+        .map(|path| pick::joined(path.all(value.as_ref()?)))
+        .collect()
 }
 
 fn wrong_type(path: &Path) -> RecordsError {

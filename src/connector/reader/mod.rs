@@ -276,7 +276,7 @@ impl FetchReader {
     }
 }
 
-impl<'e> Surroundings<'e> {
+impl Surroundings<'_> {
     /// The objects at `path`, or in the arrays there.
     fn records<'v>(
         &self,

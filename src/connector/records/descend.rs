@@ -77,9 +77,8 @@ impl<'s, 'f, 'de> Descend<'s, 'f, 'de> {
         }
     }
 
-    fn other<E>(self) -> Result<(), E> {
+    fn other(self) {
         self.found.has_other = true;
-        Ok(())
     }
 }
 
@@ -164,23 +163,28 @@ impl<'de> Visitor<'de> for Descend<'_, '_, 'de> {
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        self.other()
+        self.other();
+        Ok(())
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        self.other()
+        self.other();
+        Ok(())
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        self.other()
+        self.other();
+        Ok(())
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        self.other()
+        self.other();
+        Ok(())
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        self.other()
+        self.other();
+        Ok(())
     }
 }
 

@@ -183,10 +183,10 @@ fn rows_are_objects_by_their_header() {
         assert_eq!(
             records,
             [
-                json!({ "Timestamp": 46083.38480324, "Full name": "Søren", "Email": "soren@a.example",
+                json!({ "Timestamp": 46_083.384_803_24, "Full name": "Søren", "Email": "soren@a.example",
                     "Phone": "+4589123456", "Column E": "A/S", "email (3)": "x@a.example" }),
-                json!({ "Timestamp": 46083.4, "Email": "s@w.example", "Phone": 81_335_551_234_i64 }),
-                json!({ "Timestamp": 46083.5, "Email": "n@h.example", "email (3)": false, "Column H": "more" }),
+                json!({ "Timestamp": 46_083.4, "Email": "s@w.example", "Phone": 81_335_551_234_i64 }),
+                json!({ "Timestamp": 46_083.5, "Email": "n@h.example", "email (3)": false, "Column H": "more" }),
             ]
         );
     }
