@@ -13,14 +13,17 @@ mod door;
 mod group_commit;
 mod held;
 mod hook;
+mod page;
 mod rate_limit;
 mod redirect;
 mod refused;
 mod request_id;
+mod vendor;
 mod webhook;
 
 pub use append::Append;
 pub use captcha::captcha_endpoint;
 pub use door::Door;
 pub use group_commit::{AppendError, GroupCommit, Inbox, group_commit};
-pub use webhook::{HooksState, WEB_TO_LEAD_PATH};
+pub use page::{Page, PageStored};
+pub use webhook::{HooksState, PollHint, WEB_TO_LEAD_PATH};

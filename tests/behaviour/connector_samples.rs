@@ -81,7 +81,6 @@ fn event(raw: &[u8]) -> Event {
                 referer: header("referer"),
                 accept_language: header("accept-language"),
                 idempotency_key: header("idempotency-key"),
-                captcha: None,
                 ..EventMeta::default()
             },
             body: Bytes::copy_from_slice(body),

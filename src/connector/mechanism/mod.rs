@@ -2,3 +2,6 @@
 
 pub mod body;
 pub mod call;
+pub mod handshake;
+pub mod redact;
+pub mod signature;

@@ -6,7 +6,7 @@
 //!
 //! What browsers and existing forms send, with sources: `connectors/web-form/README.md`.
 
-mod body;
+pub(in crate::connector) mod body;
 mod control;
 mod extract;
 mod options;
