@@ -86,7 +86,12 @@ impl Default for ConnectorOptions {
 pub fn connector_of(source: &SourceConfig) -> Arc<dyn Connector> {
     match &source.options {
         ConnectorOptions::WebForm(options) => Arc::new(WebForm::new(source, options)),
-        ConnectorOptions::Manifest(_) => Arc::new(manifest::Unread),
+        ConnectorOptions::Manifest(of) => {
+            match reader::Reader::new(&of.manifest, &of.options, source) {
+                Ok(reader) => Arc::new(reader),
+                Err(problems) => Arc::new(reader::Broken(problems)),
+            }
+        }
     }
 }
 
