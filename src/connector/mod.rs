@@ -14,6 +14,9 @@ pub mod catalog;
 pub mod custom;
 pub mod manifest;
 pub mod mechanism;
+pub mod reader;
+pub mod reading;
+pub mod records;
 pub mod select;
 pub mod time;
 
@@ -83,7 +86,12 @@ impl Default for ConnectorOptions {
 pub fn connector_of(source: &SourceConfig) -> Arc<dyn Connector> {
     match &source.options {
         ConnectorOptions::WebForm(options) => Arc::new(WebForm::new(source, options)),
-        ConnectorOptions::Manifest(_) => Arc::new(manifest::Unread),
+        ConnectorOptions::Manifest(of) => {
+            match reader::Reader::new(&of.manifest, &of.options, source) {
+                Ok(reader) => Arc::new(reader),
+                Err(problems) => Arc::new(reader::Broken(problems)),
+            }
+        }
     }
 }
 

@@ -6,19 +6,17 @@
 
 mod charset;
 pub(in crate::connector) mod content_type;
-mod form;
 mod json;
 pub(in crate::connector) mod multipart;
 mod plain;
 pub(in crate::connector) mod urlencoded;
-
-pub use form::{Field, FilePart, Form};
 
 use std::borrow::Cow;
 
 use charset::Charset;
 use content_type::{ContentType, Encoding};
 
+use crate::connector::reading::{FilePart, Form};
 use crate::connector::{Payload, Refusal};
 
 /// The most values that one body may hold. Real forms have dozens.
