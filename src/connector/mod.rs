@@ -17,6 +17,7 @@ pub mod mechanism;
 pub mod reader;
 pub mod reading;
 pub mod records;
+pub mod samples;
 pub mod select;
 pub mod time;
 
