@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
@@ -13,12 +14,12 @@ use serde_json::{Value as Json, json};
 use super::files::{self, Files};
 use super::interpolate::{self, Environment};
 use super::report::Report;
-use super::schema::SCHEMAS;
+use super::schema::{OwnConnectors, SCHEMAS};
 use super::show::Setting;
 use super::tree::{Node, Table};
 use super::{Config, SalesforceConfig, SecretRef, ServerConfig, SourceConfig, StoreConfig};
-use super::{check, shape, show};
-use crate::connector::ConnectorOptions;
+use super::{check, connectors, shape, show};
+use crate::connector::{Catalog, ConnectorOptions};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::model::SourceName;
 
@@ -34,6 +35,7 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// What the files say, if they are valid TOML.
     merged: Option<Table>,
+    own: OwnConnectors,
 }
 
 impl Loaded {
@@ -44,7 +46,9 @@ impl Loaded {
 
     /// Every value and where it came from, for `config show`; none if the files are no valid TOML.
     pub fn settings(&self) -> Option<Vec<Setting>> {
-        self.merged.as_ref().map(show::settings)
+        self.merged
+            .as_ref()
+            .map(|merged| show::settings(merged, &self.own))
     }
 }
 
@@ -58,12 +62,20 @@ pub fn load_with_process_env(path: &Path) -> Loaded {
 pub fn load(path: &Path, env: &Environment<'_>) -> Loaded {
     let mut report = Report::default();
     let mut files = files::read(path, env, &mut report);
+    let mut own = OwnConnectors::new();
     let (config, store, merged) = if files.whole {
         interpolate_all(&mut files.merged, env, &mut report);
-        shape::check(&files.merged, start_of(&files).as_ref(), &mut report);
-        check::check(&files.merged, env, &mut report);
+        let catalog = catalog(&files.merged, &mut report);
+        own = catalog
+            .own()
+            .map(|manifest| (manifest.name.clone(), SCHEMAS.of_manifest(manifest)))
+            .collect();
+        connectors::rename_aliases(&mut files.merged, &catalog, &mut report);
+        let start = start_of(&files);
+        shape::check(&files.merged, start.as_ref(), &own, &mut report);
+        check::check(&files.merged, &catalog, env, &mut report);
         let directory = path.parent().unwrap_or(Path::new(""));
-        let config = decode(&files.merged, directory, &mut report);
+        let config = decode(&files.merged, &catalog, directory, &mut report);
         let store = read_store(&files.merged, directory);
         (config, store, Some(files.merged))
     } else {
@@ -75,6 +87,7 @@ pub fn load(path: &Path, env: &Environment<'_>) -> Loaded {
         store,
         diagnostics: report.into_diagnostics(order),
         merged,
+        own,
     }
 }
 
@@ -85,6 +98,19 @@ fn start_of(files: &Files) -> Option<Place> {
         text: read.file.text.clone(),
         span: 0..0,
     })
+}
+
+/// The connectors that sources may name: ours, and those in `connectors_dir`. A mistake in one of
+/// them concerns the sources that use it.
+fn catalog(root: &Table, report: &mut Report) -> Arc<Catalog> {
+    let Some((directory, node)) = root.text("connectors_dir") else {
+        return Catalog::embedded();
+    };
+    let (catalog, problems) = Catalog::with_folder(&check::beside(node, directory));
+    for problem in problems {
+        report.in_source("", |report| report.add(problem));
+    }
+    Arc::new(catalog)
 }
 
 /// A variable that is missing in one source is that source's problem.
@@ -104,7 +130,12 @@ fn interpolate_all(root: &mut Table, env: &Environment<'_>, report: &mut Report)
 }
 
 /// The tree as types. Sources with an error are left out; any other error leaves nothing.
-fn decode(root: &Table, directory: &Path, report: &mut Report) -> Option<Config> {
+fn decode(
+    root: &Table,
+    catalog: &Arc<Catalog>,
+    directory: &Path,
+    report: &mut Report,
+) -> Option<Config> {
     if report.has_error_outside_sources() {
         return None;
     }
@@ -124,7 +155,9 @@ fn decode(root: &Table, directory: &Path, report: &mut Report) -> Option<Config>
     {
         let mut source = None;
         if !report.has_error_in(name) {
-            report.in_source(name, |report| source = read_source(&entry.node, report));
+            report.in_source(name, |report| {
+                source = read_source(&entry.node, catalog, report);
+            });
         }
         match source {
             Some(source) => {
@@ -140,8 +173,9 @@ fn decode(root: &Table, directory: &Path, report: &mut Report) -> Option<Config>
     if let Some(version) = check::normal_api_version(&salesforce.api_version) {
         salesforce.api_version = version;
     }
-    let hash = hash(&server, &store, &salesforce, &sources);
+    let hash = hash(&server, &store, &salesforce, &sources, catalog);
     let mut config = Config {
+        catalog: Arc::clone(catalog),
         server,
         store,
         salesforce,
@@ -189,7 +223,7 @@ fn refused(
     }
 }
 
-fn read_source(node: &Node, report: &mut Report) -> Option<SourceConfig> {
+fn read_source(node: &Node, catalog: &Catalog, report: &mut Report) -> Option<SourceConfig> {
     let table = node.as_table()?;
     let (connector, _) = table.text("connector")?;
     let (mut common, mut own) = (Table::default(), Table::default());
@@ -202,7 +236,7 @@ fn read_source(node: &Node, report: &mut Report) -> Option<SourceConfig> {
         part.entries.insert(key.clone(), entry.clone());
     }
     let mut source: SourceConfig = read(&common, Some(node), report)?;
-    match ConnectorOptions::read(connector, &own.to_json())? {
+    match ConnectorOptions::read(connector, &own.to_json(), catalog)? {
         Ok(options) => source.options = options,
         Err(error) => {
             report.add(refused(&own, Some(node), &error));
@@ -219,6 +253,7 @@ fn hash(
     store: &StoreConfig,
     salesforce: &SalesforceConfig,
     sources: &BTreeMap<SourceName, SourceConfig>,
+    catalog: &Catalog,
 ) -> String {
     let sources: serde_json::Map<String, Json> = sources
         .iter()
@@ -236,6 +271,7 @@ fn hash(
         "store": store,
         "salesforce": salesforce,
         "sources": sources,
+        "connectors": catalog.own_texts(),
     });
     let digest = ring::digest::digest(&ring::digest::SHA256, effective.to_string().as_bytes());
     let mut hex = String::new();
@@ -283,10 +319,18 @@ fn anchor_paths(config: &mut Config, root: &Table, directory: &Path) {
     );
     for (name, source) in &mut config.sources {
         let table = root.table("sources").and_then(|all| all.table(name));
-        let ConnectorOptions::WebForm(options) = &mut source.options;
-        let captcha = table.and_then(|table| table.table("captcha"));
-        let secret = options.captcha.as_mut().map(|captcha| &mut captcha.secret);
-        anchor_secret(secret, captcha, "secret");
+        match &mut source.options {
+            ConnectorOptions::WebForm(options) => {
+                let captcha = table.and_then(|table| table.table("captcha"));
+                let secret = options.captcha.as_mut().map(|captcha| &mut captcha.secret);
+                anchor_secret(secret, captcha, "secret");
+            }
+            ConnectorOptions::Manifest(source) => {
+                if let Some(table) = table {
+                    connectors::anchor_secrets(&mut source.options, table);
+                }
+            }
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 //! ever holds a secret (`mask`); an error in one source fences that source off and nothing else.
 
 mod check;
+mod connectors;
+mod field_mapping;
 mod files;
 mod hint;
 mod include;
@@ -29,7 +31,9 @@ mod tree;
 mod written;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+pub use field_mapping::FieldMapping;
 pub use interpolate::{Environment, with_variables};
 pub use load::{Loaded, load, load_with_process_env};
 pub use salesforce::{
@@ -39,10 +43,12 @@ pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretRef};
 pub use server::ServerConfig;
 pub use show::{Origin, Setting};
-pub use source::{FieldMapping, SourceConfig};
+pub use source::SourceConfig;
 pub use store::StoreConfig;
+pub(crate) use suggest::closest;
 pub use written::{key_to_toml, to_toml};
 
+use crate::connector::Catalog;
 use crate::model::SourceName;
 
 /// The whole configuration, checked.
@@ -54,6 +60,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// `[salesforce]`
     pub salesforce: SalesforceConfig,
+    /// The connectors that sources may name.
+    pub catalog: Arc<Catalog>,
     /// `[sources.<name>]`: those without an error.
     pub sources: BTreeMap<SourceName, SourceConfig>,
     /// Sources that were fenced off because of an error in them (see `strict_start`).

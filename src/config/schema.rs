@@ -11,7 +11,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::{SalesforceConfig, ServerConfig, SourceConfig, StoreConfig};
-use crate::connector;
+use crate::connector::manifest::Manifest;
+use crate::connector::{self, Catalog, CommonOptions};
 
 /// The schema and what the checks ask of it.
 #[derive(Debug)]
@@ -24,7 +25,14 @@ pub(super) struct Schemas {
     pub keys: BTreeSet<String>,
     /// Those of them that hold tables with keys of the user's own.
     pub maps: BTreeSet<String>,
+    /// The schema of what all sources have.
+    common_source: Value,
+    /// The schemas of what all sources of manifests have, by key.
+    common_options: Map<String, Value>,
 }
+
+/// The schemas of sources whose connector is in a folder of the user's, by the connector's name.
+pub(super) type OwnConnectors = BTreeMap<String, Value>;
 
 /// Made once: it is the same for the life of the program.
 pub(super) static SCHEMAS: LazyLock<Schemas> = LazyLock::new(generate);
@@ -44,6 +52,10 @@ struct Document {
     #[serde(default)]
     #[schemars(example = &["conf.d/*.toml"])]
     include: Vec<String>,
+    /// A folder with connectors of your own, relative to this file: in it a folder with a
+    /// `manifest.toml` for each. They add to the program's, and replace those of the same name.
+    #[schemars(example = &"connectors")]
+    connectors_dir: Option<String>,
     /// Where webhooks come in.
     #[serde(default)]
     server: ServerConfig,
@@ -65,6 +77,12 @@ impl Schemas {
         self.root["definitions"].get(definition_name(connector))
     }
 
+    /// The schema of a source of `manifest`, which need not be one of the program's.
+    pub fn of_manifest(&self, manifest: &Manifest) -> Value {
+        let own = connector::manifest_schema(manifest, &self.common_options);
+        merge(&manifest.name, &self.common_source, &own)
+    }
+
     /// Follows references; the description of the place itself is lost.
     pub fn resolve<'a>(&'a self, mut schema: &'a Value) -> &'a Value {
         loop {
@@ -82,6 +100,11 @@ impl Schemas {
 /// Whether a schema is that of a secret.
 pub(super) fn is_secret(schema: &Value) -> bool {
     let direct = schema["allOf"].get(0).unwrap_or(schema);
+    // One, or a list of them.
+    let direct = match direct["anyOf"].get(0) {
+        Some(one) => one["allOf"].get(0).unwrap_or(one),
+        None => direct,
+    };
     reference(direct) == Some("SecretRef")
 }
 
@@ -95,13 +118,17 @@ fn definition_name(connector: &str) -> String {
 
 fn generate() -> Schemas {
     let mut generator = SchemaSettings::draft07().into_generator();
-    let options: Vec<(&str, String)> = connector::NAMES
+    let options: Vec<(&str, String)> = connector::RUST
         .iter()
         .filter_map(|name| {
             let schema = connector::options_schema(name, &mut generator)?;
             Some((*name, reference(schema.as_value())?.to_owned()))
         })
         .collect();
+    let common_options = generator.subschema_for::<CommonOptions>();
+    let common_options = reference(common_options.as_value())
+        .unwrap_or_default()
+        .to_owned();
     let mut root = generator
         .into_root_schema_for::<Document>()
         .as_value()
@@ -116,12 +143,25 @@ fn generate() -> Schemas {
     };
     let common = definitions.remove("SourceConfig").unwrap_or_default();
     let common_source_keys = keys(&common);
+    let common_options = match definitions.remove(&common_options) {
+        Some(Value::Object(mut schema)) => match schema["properties"].take() {
+            Value::Object(properties) => properties,
+            _ => Map::new(),
+        },
+        _ => Map::new(),
+    };
     let mut choices = Vec::new();
     for (connector, definition) in options {
         let own = definitions.remove(&definition).unwrap_or_default();
         let name = definition_name(connector);
         choices.push(json!({ "$ref": format!("#/definitions/{name}") }));
         definitions.insert(name, merge(connector, &common, &own));
+    }
+    for manifest in Catalog::embedded().all() {
+        let own = connector::manifest_schema(manifest, &common_options);
+        let name = definition_name(&manifest.name);
+        choices.push(json!({ "$ref": format!("#/definitions/{name}") }));
+        definitions.insert(name, merge(&manifest.name, &common, &own));
     }
     root["definitions"] = Value::Object(definitions);
     root["properties"]["sources"]["additionalProperties"] = match &choices[..] {
@@ -135,6 +175,8 @@ fn generate() -> Schemas {
         common_source_keys,
         keys,
         maps,
+        common_source: common,
+        common_options,
     }
 }
 
@@ -260,7 +302,10 @@ mod tests {
             visit(&path, property);
             each_key(SCHEMAS.resolve(property), &path, visit);
             let inner = &SCHEMAS.resolve(property)["additionalProperties"];
-            each_key(SCHEMAS.resolve(inner), &format!("{path}.*"), visit);
+            let choices = ["oneOf", "anyOf"].map(|several| inner[several].as_array());
+            for inner in choices.into_iter().flatten().flatten().chain([inner]) {
+                each_key(SCHEMAS.resolve(inner), &format!("{path}.*"), visit);
+            }
         }
     }
 

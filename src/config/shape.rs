@@ -4,19 +4,19 @@ use serde_json::Value as Json;
 
 use super::hint::{self, KeyPath, table_name};
 use super::report::Report;
-use super::schema::{self, SCHEMAS, Schemas};
+use super::schema::{self, OwnConnectors, SCHEMAS, Schemas};
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
 use super::written::key_to_toml;
-use crate::connector;
+use crate::connector::{self, Catalog};
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Checks all sections. `start` is the place to which missing sections are put.
-pub(super) fn check(root: &Table, start: Option<&Place>, report: &mut Report) {
+pub(super) fn check(root: &Table, start: Option<&Place>, own: &OwnConnectors, report: &mut Report) {
     let schemas: &Schemas = &SCHEMAS;
     for (key, entry) in &root.entries {
         if key == "sources" {
-            check_sources(entry, report);
+            check_sources(entry, own, report);
             continue;
         }
         let path = KeyPath {
@@ -47,7 +47,7 @@ pub(super) fn check(root: &Table, start: Option<&Place>, report: &mut Report) {
     }
 }
 
-fn check_sources(entry: &Entry, report: &mut Report) {
+fn check_sources(entry: &Entry, own: &OwnConnectors, report: &mut Report) {
     let Some(sources) = entry.node.as_table() else {
         report.add(
             wrong_type(&entry.node, "`sources` is a table of sources")
@@ -56,11 +56,11 @@ fn check_sources(entry: &Entry, report: &mut Report) {
         return;
     };
     for (name, source) in &sources.entries {
-        report.in_source(name, |report| check_source(name, source, report));
+        report.in_source(name, |report| check_source(name, source, own, report));
     }
 }
 
-fn check_source(name: &str, entry: &Entry, report: &mut Report) {
+fn check_source(name: &str, entry: &Entry, own: &OwnConnectors, report: &mut Report) {
     let table_path = ["sources".to_owned(), name.to_owned()];
     let Some(table) = entry.node.as_table() else {
         report.add(
@@ -81,7 +81,7 @@ fn check_source(name: &str, entry: &Entry, report: &mut Report) {
             .at(entry.node.spot.place())
             .hint(format!(
                 "name what the leads come from: `connector = \"{}\"`",
-                connector::NAMES.first().unwrap_or(&"…")
+                connector::RUST.first().unwrap_or(&"…")
             )),
         );
         return;
@@ -93,9 +93,17 @@ fn check_source(name: &str, entry: &Entry, report: &mut Report) {
         report.add(wrong_type(connector, "`connector` is text"));
         return;
     };
-    let Some(schema) = SCHEMAS.source(text) else {
-        let names = suggest::list(connector::NAMES.iter().copied());
-        let hint = match suggest::closest(text, connector::NAMES.iter().copied()) {
+    let Some(schema) = own.get(text).or_else(|| SCHEMAS.source(text)) else {
+        let catalog = Catalog::embedded();
+        let programs = catalog.all().map(|manifest| manifest.name.as_str());
+        let known: Vec<&str> = connector::RUST
+            .iter()
+            .copied()
+            .chain(programs)
+            .chain(own.keys().map(String::as_str))
+            .collect();
+        let names = suggest::list(known.iter().copied());
+        let hint = match suggest::closest(text, known) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("this version knows {names}"),
         };
@@ -114,12 +122,19 @@ fn check_source(name: &str, entry: &Entry, report: &mut Report) {
 
 fn check_node(node: &Node, schema: &Json, path: KeyPath<'_>, report: &mut Report) {
     let is_secret = schema::is_secret(schema);
+    if is_secret && let (Value::List(items), Some(several)) = (&node.value, schema["anyOf"].get(1))
+    {
+        for item in items {
+            check_node(item, &several["items"], path, report);
+        }
+        return;
+    }
     if is_secret && !matches!(node.value, Value::Table(_)) {
         report.add(inline_secret(node, path.last, schema));
         return;
     }
     let secret_schema = schema;
-    let schema = SCHEMAS.resolve(schema);
+    let schema = fitting(node, schema);
     match (&node.value, schema["type"].as_str()) {
         (Value::Table(table), Some("object")) => {
             if is_secret && let Some(problem) = secret_form(node, table, path.last, secret_schema) {
@@ -160,6 +175,24 @@ fn check_node(node: &Node, schema: &Json, path: KeyPath<'_>, report: &mut Report
             });
         }
     }
+}
+
+/// Of several shapes that a value may have, the one that it has; the first if it has none of them.
+fn fitting<'s>(node: &Node, schema: &'s Json) -> &'s Json {
+    let schema = SCHEMAS.resolve(schema);
+    let Some(choices) = schema["anyOf"].as_array() else {
+        return schema;
+    };
+    let fits = |choice: &&Json| match (&node.value, choice["type"].as_str()) {
+        (Value::Text(_), kind) => matches!(kind, Some("string")),
+        (Value::Integer(_), kind) => matches!(kind, Some("integer" | "number")),
+        (Value::List(_), kind) => kind == Some("array"),
+        (Value::Table(_), kind) => kind == Some("object"),
+        _ => false,
+    };
+    let mut resolved = choices.iter().map(|choice| SCHEMAS.resolve(choice));
+    let first = resolved.clone().next().unwrap_or(schema);
+    resolved.find(fits).unwrap_or(first)
 }
 
 fn check_table(node: &Node, table: &Table, schema: &Json, path: &[String], report: &mut Report) {

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::mask;
-use super::schema::{self, SCHEMAS};
+use super::schema::{self, OwnConnectors, SCHEMAS};
 use super::tree::{Node, Table, Value};
 
 /// One value of the configuration.
@@ -104,7 +104,7 @@ impl Origin {
 }
 
 /// All values that are written, and all that are not, as their defaults; by table, plain keys first.
-pub(super) fn settings(root: &Table) -> Vec<Setting> {
+pub(super) fn settings(root: &Table, own: &OwnConnectors) -> Vec<Setting> {
     let mut settings = Vec::new();
     let empty = Table::default();
     for section in ["server", "store", "salesforce"] {
@@ -122,7 +122,7 @@ pub(super) fn settings(root: &Table) -> Vec<Setting> {
         };
         let schema = source
             .text("connector")
-            .and_then(|(connector, _)| SCHEMAS.source(connector));
+            .and_then(|(connector, _)| own.get(connector).or_else(|| SCHEMAS.source(connector)));
         let path = ["sources".to_owned(), name.clone()];
         add_table(source, schema.unwrap_or(&Json::Null), &path, &mut settings);
     }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::FieldMapping;
 use crate::connector::ConnectorOptions;
 
 /// One configured use of a connector: what all connectors have in common.
@@ -12,7 +13,7 @@ use crate::connector::ConnectorOptions;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
-    /// The connector: `web-form`.
+    /// The connector: `web-form`, or one of `leadstream connectors list`.
     #[schemars(example = &"web-form")]
     pub connector: String,
     /// The country (ISO 3166 alpha-2) of phone numbers that name none.
@@ -34,17 +35,4 @@ pub struct SourceConfig {
     /// The connector's own options. Set by `config::load` from the rest of the table.
     #[serde(skip)]
     pub options: ConnectorOptions,
-}
-
-/// Where in the payload a lead field is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FieldMapping {
-    /// The name of the field in the payload; dots go into nested JSON: `answers.plan`.
-    #[schemars(length(min = 1), example = &"answers.plan")]
-    pub from: String,
-    /// Values to replace, e.g. a form's answer by the picklist's value.
-    #[serde(default)]
-    #[schemars(example = &serde_json::json!({ "a": "Starter" }))]
-    pub values: BTreeMap<String, String>,
 }

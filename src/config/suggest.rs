@@ -2,7 +2,7 @@
 ///
 /// Near enough: one letter in four may differ, swapped letters count as one; or it is a whole part
 /// of one name only, as `origins` is of `allowed_origins`.
-pub(super) fn closest<'a>(
+pub(crate) fn closest<'a>(
     wrong: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

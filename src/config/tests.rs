@@ -90,7 +90,9 @@ fn a_valid_file_becomes_a_configuration() {
     assert_eq!(config.salesforce.api_version, "61.0");
     assert_eq!(config.salesforce.batch_size, 200);
     assert_eq!(config.salesforce.lead["Plan__c"].values["a"], "b");
-    let ConnectorOptions::WebForm(options) = &config.sources["demo"].options;
+    let ConnectorOptions::WebForm(options) = &config.sources["demo"].options else {
+        panic!("another connector");
+    };
     assert_eq!(options.allowed_origins, ["https://www.example.com"]);
     assert!(config.fenced.is_empty());
     assert_eq!(config.hash.len(), 12);
@@ -102,7 +104,9 @@ fn files_are_relative_to_the_file_that_names_them() {
     let config = folder.load().config.unwrap();
     let store = folder.0.path().join("leadstream.db");
     assert_eq!(config.store.url, format!("sqlite:{}", store.display()));
-    let ConnectorOptions::WebForm(options) = &config.sources["demo"].options;
+    let ConnectorOptions::WebForm(options) = &config.sources["demo"].options else {
+        panic!("another connector");
+    };
     let captcha = options.captcha.as_ref().unwrap();
     assert_eq!(captcha.secret.read().unwrap().expose(), SECRET);
 }

@@ -7,21 +7,26 @@
 mod options;
 mod path;
 mod refusal;
+mod source;
 
+pub mod catalog;
 pub mod custom;
 pub mod manifest;
 pub mod mechanism;
 pub mod select;
 pub mod time;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
+pub use catalog::Catalog;
 pub use options::{OptionValue, Options};
 pub use path::{Path, PathError, Step};
 pub use refusal::{ExtractError, Refusal, RefusalReason};
+pub use source::{CommonOptions, ManifestSource, options_schema as manifest_schema};
 
 use crate::config::SourceConfig;
 use crate::model::{Event, Extracted, NewEvent};
@@ -34,8 +39,7 @@ pub trait Connector: Send + Sync + std::fmt::Debug {
     fn receive(&self, payload: Payload<'_>) -> Result<(), Refusal>;
 
     /// The submissions in an event. Pure: the same event and configuration always give the same.
-    fn extract(&self, event: &Event, source: &SourceConfig)
-    -> Result<Vec<Extracted>, ExtractError>;
+    fn extract(&self, event: &Event) -> Result<Vec<Extracted>, ExtractError>;
 }
 
 /// What came in, as far as reading it is concerned.
@@ -63,6 +67,8 @@ impl<'a> From<&'a NewEvent> for Payload<'a> {
 pub enum ConnectorOptions {
     /// `connector = "web-form"`
     WebForm(Box<WebFormOptions>),
+    /// A connector that is a manifest.
+    Manifest(Box<ManifestSource>),
 }
 
 impl Default for ConnectorOptions {
@@ -71,28 +77,18 @@ impl Default for ConnectorOptions {
     }
 }
 
-impl ConnectorOptions {
-    /// The connector that these are for.
-    pub fn connector(&self) -> &'static dyn Connector {
-        match self {
-            Self::WebForm(_) => &WebForm,
-        }
+/// The connector of a source, made ready for what the source says.
+pub fn connector_of(source: &SourceConfig) -> Arc<dyn Connector> {
+    match &source.options {
+        ConnectorOptions::WebForm(options) => Arc::new(WebForm::new(source, options)),
+        ConnectorOptions::Manifest(_) => Arc::new(manifest::Unread),
     }
 }
 
-impl ConnectorOptions {
-    /// How long submissions of equal content, without an id of their own, count as the same one.
-    pub fn duplicate_window(&self) -> Duration {
-        match self {
-            Self::WebForm(options) => Duration::from_secs(options.duplicate_window_seconds),
-        }
-    }
-}
+/// The connectors that are Rust.
+pub const RUST: &[&str] = &["web-form"];
 
-/// The names of all connectors, for `check` and its suggestions.
-pub const NAMES: &[&str] = &["web-form"];
-
-/// The schema of a connector's options; none if there is no connector of that name.
+/// The schema of the options of a connector that is Rust; none if there is none of that name.
 pub fn options_schema(connector: &str, generator: &mut SchemaGenerator) -> Option<Schema> {
     match connector {
         "web-form" => Some(generator.subschema_for::<WebFormOptions>()),
@@ -106,13 +102,21 @@ impl ConnectorOptions {
     pub fn read(
         connector: &str,
         options: &Value,
+        catalog: &Catalog,
     ) -> Option<Result<Self, serde_path_to_error::Error<serde_json::Error>>> {
-        match connector {
-            "web-form" => Some(
-                serde_path_to_error::deserialize(options)
-                    .map(|options| Self::WebForm(Box::new(options))),
-            ),
-            _ => None,
+        Some(match connector {
+            "web-form" => serde_path_to_error::deserialize(options)
+                .map(|options| Self::WebForm(Box::new(options))),
+            _ => ManifestSource::read(catalog.get(connector)?, options)
+                .map(|source| Self::Manifest(Box::new(source))),
+        })
+    }
+
+    /// How long submissions of equal content, without an id of their own, count as the same one.
+    pub fn duplicate_window(&self) -> Duration {
+        match self {
+            Self::WebForm(options) => Duration::from_secs(options.duplicate_window_seconds),
+            Self::Manifest(_) => DUPLICATE_WINDOW,
         }
     }
 
@@ -120,6 +124,10 @@ impl ConnectorOptions {
     pub fn to_json(&self) -> serde_json::Result<Value> {
         match self {
             Self::WebForm(options) => serde_json::to_value(options),
+            Self::Manifest(source) => source.to_json(),
         }
     }
 }
+
+/// Of a vendor that gives submissions no id: its second try comes soon.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);

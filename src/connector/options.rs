@@ -34,8 +34,8 @@ impl Options {
     pub fn of(manifest: &Manifest, written: &serde_json::Map<String, Value>) -> Self {
         let mut values = BTreeMap::new();
         for (name, spec) in &manifest.options {
-            let names = std::iter::once(name).chain(&spec.aliases);
-            let given = names.filter_map(|name| written.get(name)).next().cloned();
+            let mut names = std::iter::once(name).chain(&spec.aliases);
+            let given = names.find_map(|name| written.get(name)).cloned();
             let default = || serde_json::to_value(spec.default.as_ref()?).ok();
             let value = given.or_else(default);
             if let Some(value) = value.and_then(|value| OptionValue::of(spec.kind, value)) {

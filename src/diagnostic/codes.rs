@@ -11,6 +11,10 @@ pub const CODES: &[(&str, &str)] = &[
         "an allowed origin is not written as browsers send it",
     ),
     (
+        "config.bad_schedule",
+        "a schedule is not written as in crontab",
+    ),
+    (
         "config.bad_value",
         "a value has the right type but means nothing here",
     ),
@@ -64,6 +68,10 @@ pub const CODES: &[(&str, &str)] = &[
         "config.no_sources",
         "no source is configured, so no lead can come in",
     ),
+    (
+        "config.not_polled",
+        "a source takes webhooks only, and has nothing to find what they miss with",
+    ),
     ("config.out_of_range", "a number is too small or too large"),
     (
         "config.plain_http",
@@ -103,6 +111,18 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "config.wrong_type",
         "a value of another type is expected: text, number, list, table",
+    ),
+    (
+        "connector.inconsistent",
+        "parts of a connector's manifest do not fit together",
+    ),
+    (
+        "connector.malformed",
+        "a connector's manifest is no valid TOML, or has a word that no manifest has",
+    ),
+    (
+        "connector.unreadable",
+        "a connector's folder or manifest cannot be read",
     ),
 ];
 

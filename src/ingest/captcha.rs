@@ -74,7 +74,9 @@ fn vendor(provider: CaptchaProvider) -> Vendor {
 /// Where a source's captcha tokens are verified, for the list of hosts that may be called. `None` if
 /// it has no captcha.
 pub fn captcha_endpoint(source: &SourceConfig) -> Option<Url> {
-    let ConnectorOptions::WebForm(options) = &source.options;
+    let ConnectorOptions::WebForm(options) = &source.options else {
+        return None;
+    };
     let captcha = options.captcha.as_ref()?;
     Url::parse(&endpoint(captcha.provider, source.base_url.as_ref())).ok()
 }

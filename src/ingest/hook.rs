@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use prometheus_client::metrics::counter::Counter;
@@ -9,8 +10,8 @@ use super::rate_limit::{AddressLimit, SourceLimit};
 use super::redirect::Redirect;
 use super::refused::Refused;
 use crate::config::SourceConfig;
-use crate::connector::custom::web_form::OrgId;
-use crate::connector::{Connector, ConnectorOptions};
+use crate::connector::custom::web_form::{OrgId, WebFormOptions};
+use crate::connector::{Connector, ConnectorOptions, connector_of};
 use crate::model::{Millis, SourceName};
 use crate::telemetry::{Metrics, SourceLabel};
 
@@ -18,7 +19,7 @@ use crate::telemetry::{Metrics, SourceLabel};
 #[derive(Debug)]
 pub struct Hook {
     pub name: SourceName,
-    pub connector: &'static dyn Connector,
+    pub connector: Arc<dyn Connector>,
     pub cors: Cors,
     pub redirect: Redirect,
     pub captcha: Option<CaptchaCheck>,
@@ -30,13 +31,17 @@ pub struct Hook {
 
 impl Hook {
     pub fn new(name: &SourceName, source: &SourceConfig, metrics: &Metrics, now: Millis) -> Self {
-        let ConnectorOptions::WebForm(options) = &source.options;
+        let unset = WebFormOptions::default();
+        let options = match &source.options {
+            ConnectorOptions::WebForm(options) => options,
+            ConnectorOptions::Manifest(_) => &unset,
+        };
         let label = SourceLabel {
             source: name.to_string(),
         };
         Self {
             name: name.clone(),
-            connector: source.options.connector(),
+            connector: connector_of(source),
             cors: Cors::new(&options.allowed_origins),
             redirect: Redirect::new(options),
             captcha: options

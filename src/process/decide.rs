@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::normalise::{NormaliseContext, Normalised, assess, normalise};
 use super::resolve::{Changed, KeyHasher, Resolution, contradicts, merge, resolve};
 use crate::config::{Config, SourceConfig};
-use crate::connector::ExtractError;
+use crate::connector::{Connector, ExtractError, connector_of};
 use crate::deliver::salesforce::Mapping;
 use crate::model::{
     DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, KeyKind, Lead,
@@ -56,7 +56,7 @@ impl Rules {
 /// What deciding needs of one source.
 #[derive(Debug)]
 pub struct SourceRules {
-    config: SourceConfig,
+    connector: Arc<dyn Connector>,
     context: NormaliseContext,
     duplicate_window: Duration,
 }
@@ -67,7 +67,7 @@ impl SourceRules {
         Self {
             context: NormaliseContext::of(config),
             duplicate_window: config.options.duplicate_window(),
-            config: config.clone(),
+            connector: connector_of(config),
         }
     }
 }
@@ -97,8 +97,7 @@ pub fn read(event: &Event, rules: &Rules) -> Result<Vec<Person>, ExtractError> {
     let Some(source) = rules.sources.get(&event.source) else {
         return Err(unknown_source(event));
     };
-    let connector = source.config.options.connector();
-    let found = connector.extract(event, &source.config)?;
+    let found = source.connector.extract(event)?;
     let people = found
         .into_iter()
         .map(|extracted| Person::new(normalise(event, extracted, &source.context), rules));

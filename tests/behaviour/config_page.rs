@@ -23,7 +23,7 @@ const SECTIONS: &[(&str, &str)] = &[
         "[sources.<name>] with connector = \"web-form\"",
         "source-web-form",
     ),
-    ("[sources.<name>.fields] <lead field> = {…}", "FieldMapping"),
+    ("[sources.<name>.fields] <lead field> = {…}", "FieldTable"),
     ("[sources.<name>.captcha]", "Captcha"),
 ];
 
@@ -46,7 +46,37 @@ fn the_page_of_keys_is_the_generated_one() {
         write!(page, "\n## `{heading}`\n\n{}\n", description(section)).unwrap();
         write_table(&mut page, &schema, section);
     }
+    let form = keys(&schema["definitions"]["source-web-form"]);
+    let every = |key: &String| {
+        let mut others = connectors(&schema);
+        others.all(|(_, source)| source["properties"].get(key).is_some())
+    };
+    let common: Vec<String> = form.into_iter().filter(every).collect();
+    for (connector, source) in connectors(&schema) {
+        write!(
+            page,
+            "\n## `[sources.<name>]` with `connector = \"{connector}\"`\n\nBeside the keys that every source has:\n"
+        )
+        .unwrap();
+        let mut own = source.clone();
+        let properties = own["properties"].as_object_mut().unwrap();
+        properties.retain(|key, _| !common.contains(key));
+        write_table(&mut page, &schema, &own);
+    }
     compare(&file, &page).unwrap();
+}
+
+/// The sources of connectors that are manifests.
+fn connectors(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let definitions = schema["definitions"].as_object().unwrap().iter();
+    definitions
+        .filter_map(|(name, source)| Some((name.strip_prefix("source-")?, source)))
+        .filter(|(name, _)| !SECTIONS.iter().any(|(_, listed)| listed.ends_with(name)))
+}
+
+fn keys(section: &Value) -> Vec<String> {
+    let properties = section["properties"].as_object().unwrap();
+    properties.keys().cloned().collect()
 }
 
 #[test]
@@ -62,7 +92,7 @@ fn no_section_of_the_schema_is_left_out() {
         });
     for (name, _) in sections {
         assert!(
-            SECTIONS.iter().any(|(_, listed)| listed == name),
+            SECTIONS.iter().any(|(_, listed)| listed == name) || name.starts_with("source-"),
             "{name} is in no table"
         );
     }
@@ -111,6 +141,10 @@ fn what(root: &Value, property: &Value) -> String {
 
 fn resolve<'a>(root: &'a Value, property: &'a Value) -> &'a Value {
     let direct = property["allOf"].get(0).unwrap_or(property);
+    let direct = match direct["anyOf"].get(0) {
+        Some(one) if one["allOf"].is_array() => &one["allOf"][0],
+        _ => direct,
+    };
     match direct["$ref"].as_str() {
         Some(target) => root.pointer(target.trim_start_matches('#')).unwrap(),
         None => direct,

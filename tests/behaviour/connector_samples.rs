@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use leadstream::connector::Payload;
+use leadstream::connector::{Payload, connector_of};
 use leadstream::model::{
     Event, EventId, EventMeta, Extracted, Millis, NewEvent, SourceName, Verdict,
 };
@@ -44,10 +44,10 @@ fn extract(request: &Path) -> Value {
     let toml = fs::read_to_string(request.with_extension("toml")).unwrap_or_default();
     let source = crate::source::web_form(&toml);
     let event = event(&fs::read(request).unwrap());
-    let connector = source.options.connector();
+    let connector = connector_of(&source);
     connector.receive(Payload::from(&event.received)).unwrap();
     connector
-        .extract(&event, &source)
+        .extract(&event)
         .unwrap()
         .iter()
         .map(as_json)

@@ -3,6 +3,7 @@
 //! Each check looks at the tree and skips what the schema's check has refused already, so that one
 //! fault is told once and hides no other.
 
+mod manifest_source;
 mod names;
 mod salesforce;
 mod secrets;
@@ -21,10 +22,11 @@ use url::{Host, Url};
 use super::interpolate::Environment;
 use super::report::Report;
 use super::tree::{Node, Table};
+use crate::connector::Catalog;
 use crate::diagnostic::Diagnostic;
 
 /// Checks all sections and sources.
-pub(super) fn check(root: &Table, env: &Environment<'_>, report: &mut Report) {
+pub(super) fn check(root: &Table, catalog: &Catalog, env: &Environment<'_>, report: &mut Report) {
     if let Some(server) = root.table("server") {
         server::check(server, report);
     }
@@ -36,7 +38,7 @@ pub(super) fn check(root: &Table, env: &Environment<'_>, report: &mut Report) {
     {
         salesforce::check(node, table, root, env, report);
     }
-    source::check_all(root, env, report);
+    source::check_all(root, catalog, env, report);
 }
 
 /// The file that a value names: relative ones are beside the file that the value stands in.

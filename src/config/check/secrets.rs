@@ -18,7 +18,16 @@ pub(super) fn check(
     env: &Environment<'_>,
     report: &mut Report,
 ) -> Option<String> {
-    let reference = table.table(key)?;
+    check_kept(table.table(key)?, key, env, report)
+}
+
+/// The same for the table that says where the secret is kept.
+pub(super) fn check_kept(
+    reference: &Table,
+    key: &str,
+    env: &Environment<'_>,
+    report: &mut Report,
+) -> Option<String> {
     match (reference.text("env"), reference.text("file")) {
         (Some((name, node)), None) => check_variable(name, node, key, env, report),
         (None, Some((path, node))) => check_file(&beside(node, path), node, report),

@@ -1,16 +1,22 @@
 use std::collections::BTreeMap;
 
 use super::names::{is_source_name, source_name_like};
-use super::{check_encrypted, error_at, web_form};
+use super::{check_encrypted, error_at, manifest_source, web_form};
 use crate::config::interpolate::Environment;
 use crate::config::report::Report;
 use crate::config::suggest;
 use crate::config::tree::{Entry, Node, Table};
+use crate::connector::Catalog;
 use crate::diagnostic::Diagnostic;
 use crate::model::field;
 
 /// All `[sources.<name>]`, each by itself and then together.
-pub(super) fn check_all(root: &Table, env: &Environment<'_>, report: &mut Report) {
+pub(super) fn check_all(
+    root: &Table,
+    catalog: &Catalog,
+    env: &Environment<'_>,
+    report: &mut Report,
+) {
     let Some(sources) = root.table("sources").filter(|all| !all.entries.is_empty()) else {
         if root
             .get("sources")
@@ -37,6 +43,11 @@ pub(super) fn check_all(root: &Table, env: &Environment<'_>, report: &mut Report
             check_source(source, &mapped, report);
             if let Some(("web-form", _)) = source.text("connector") {
                 web_form::check(source, env, report);
+            }
+            if let Some((connector, node)) = source.text("connector")
+                && let Some(manifest) = catalog.get(connector)
+            {
+                manifest_source::check(name, source, node, manifest, env, report);
             }
             if let Some((org_id, node)) = source.text("org_id") {
                 // 15 and 18 characters name the same org.

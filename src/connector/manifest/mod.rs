@@ -5,6 +5,8 @@
 //! to people in `docs/CONNECTORS.md`.
 
 mod auth;
+mod check;
+mod implied;
 mod option;
 mod poll;
 mod record;
@@ -13,6 +15,7 @@ mod template;
 mod webhook;
 
 pub use auth::{Auth, AuthType, ClientAuth};
+pub use check::{Problem, check};
 pub use option::{OptionSpec, OptionType};
 pub use poll::{
     Binding, Cursor, CursorKind, Each, ErrorRule, Fetch, Join, Limits, Lookup, Method, Order,
@@ -89,7 +92,24 @@ pub struct Manifest {
 impl Manifest {
     /// Reads a manifest's text; what is wrong is told with its place in it.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
+        let mut manifest: Self = toml::from_str(text)?;
+        manifest.complete();
+        Ok(manifest)
+    }
+
+    /// The way to sign in that a source with these options uses: the one that it names, or the first
+    /// of which it sets all that it needs. None if there is none such.
+    pub fn way_to_sign_in(
+        &self,
+        named: Option<&str>,
+        is_set: &dyn Fn(&str) -> bool,
+    ) -> Option<(&str, &Auth)> {
+        let is_complete = |auth: &Auth| auth.needs().iter().all(|option| is_set(option));
+        self.auth
+            .iter()
+            .filter(|(name, _)| named.is_none_or(|named| named == name.as_str()))
+            .find(|(_, auth)| named.is_some() || is_complete(auth))
+            .map(|(name, auth)| (name.as_str(), auth))
     }
 }
 
@@ -116,4 +136,25 @@ where
         }
     }
     deserializer.deserialize_any(Tables(std::marker::PhantomData))
+}
+
+/// Reads nothing: what connects manifests to events comes with `reader`.
+#[derive(Debug)]
+pub struct Unread;
+
+impl super::Connector for Unread {
+    fn receive(&self, _: super::Payload<'_>) -> Result<(), super::Refusal> {
+        Err(super::Refusal::malformed(
+            "connector.unread",
+            "events of this connector cannot be read yet",
+            "use a web form",
+        ))
+    }
+
+    fn extract(
+        &self,
+        _: &crate::model::Event,
+    ) -> Result<Vec<crate::model::Extracted>, super::ExtractError> {
+        Ok(Vec::new())
+    }
 }

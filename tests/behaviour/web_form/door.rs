@@ -103,6 +103,7 @@ pub async fn open(demo: &str) -> Door {
 pub async fn open_with(sources: &[(&str, &str)], server: ServerConfig) -> Door {
     let salesforce = r#"{"login_url":"https://acme.my.salesforce.com","client_id":"x"}"#;
     let config = Config {
+        catalog: leadstream::connector::Catalog::embedded(),
         server,
         store: StoreConfig::default(),
         salesforce: serde_json::from_str(salesforce).unwrap(),

@@ -12,7 +12,7 @@ use super::control::{
 };
 use super::name::{Said, said_by_names};
 use super::{OnCaptchaUnavailable, WebFormOptions, web_to_lead};
-use crate::config::{FieldMapping, SourceConfig};
+use crate::config::FieldMapping;
 use crate::model::field::{self, ATTRIBUTION, Kind};
 use crate::model::{CaptchaVerdict, Event, EventMeta, Extracted, Millis, Verdict};
 
@@ -26,7 +26,7 @@ const FILL_TIME: &str = "filled_in_seconds";
 pub fn extract(
     form: Form,
     event: &Event,
-    source: &SourceConfig,
+    mappings: &BTreeMap<String, FieldMapping>,
     options: &WebFormOptions,
 ) -> Extracted {
     let said = said_by_names(&form);
@@ -42,7 +42,7 @@ pub fn extract(
         reading.state[index] = State::Used;
     }
     reading.set_control_aside(options);
-    reading.take_configured(&source.fields);
+    reading.take_configured(mappings);
     reading.take_custom_fields(&options.custom_fields);
     reading.take_known();
     reading.keep_unknown();
@@ -108,15 +108,16 @@ impl Reading<'_> {
     /// What `[sources.<name>.fields]` names goes first, whatever else its name means.
     fn take_configured(&mut self, mappings: &BTreeMap<String, FieldMapping>) {
         for (target, mapping) in mappings {
-            let Some(index) = find(self.form, &mapping.from) else {
-                continue;
-            };
-            let field = &self.form.fields[index];
-            if self.said[index].is_forbidden {
-                continue;
+            let mut found = None;
+            for from in &mapping.from {
+                if let Some(index) = find(self.form, from)
+                    && !self.said[index].is_forbidden
+                {
+                    self.state[index] = State::Used;
+                    found = found.or_else(|| choose(target, texts(&self.form.fields[index])));
+                }
             }
-            self.state[index] = State::Used;
-            let Some(value) = choose(target, texts(field)) else {
+            let Some(value) = mapping.or_own(found) else {
                 continue;
             };
             if ATTRIBUTION.contains(&target.as_str()) {

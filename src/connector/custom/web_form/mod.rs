@@ -20,27 +20,42 @@ pub use control::REDIRECTS;
 pub use options::{Captcha, CaptchaProvider, OnCaptchaUnavailable, WebFormOptions};
 pub use web_to_lead::OrgId;
 
-use super::super::{Connector, ConnectorOptions, ExtractError, Payload, Refusal};
-use crate::config::SourceConfig;
+use std::collections::BTreeMap;
+
+use super::super::{Connector, ExtractError, Payload, Refusal};
+use crate::config::{FieldMapping, SourceConfig};
 use crate::model::{Event, Extracted};
 
 /// The connector of plain web forms.
-#[derive(Debug, Clone, Copy)]
-pub struct WebForm;
+#[derive(Debug, Clone)]
+pub struct WebForm {
+    fields: BTreeMap<String, FieldMapping>,
+    options: WebFormOptions,
+}
+
+impl WebForm {
+    /// The connector of one source.
+    pub fn new(source: &SourceConfig, options: &WebFormOptions) -> Self {
+        Self {
+            fields: source.fields.clone(),
+            options: options.clone(),
+        }
+    }
+}
 
 impl Connector for WebForm {
     fn receive(&self, payload: Payload<'_>) -> Result<(), Refusal> {
         body::check(payload)
     }
 
-    fn extract(
-        &self,
-        event: &Event,
-        source: &SourceConfig,
-    ) -> Result<Vec<Extracted>, ExtractError> {
-        let ConnectorOptions::WebForm(options) = &source.options;
+    fn extract(&self, event: &Event) -> Result<Vec<Extracted>, ExtractError> {
         let form = body::decode(Payload::from(&event.received))?;
-        Ok(vec![extract::extract(form, event, source, options)])
+        Ok(vec![extract::extract(
+            form,
+            event,
+            &self.fields,
+            &self.options,
+        )])
     }
 }
 

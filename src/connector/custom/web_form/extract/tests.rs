@@ -2,9 +2,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::SecretRef;
+use crate::config::{SecretRef, SourceConfig};
 use crate::connector::custom::web_form::{Captcha, CaptchaProvider};
-use crate::connector::{ConnectorOptions, Payload};
+use crate::connector::{ConnectorOptions, Payload, connector_of};
 use crate::model::{EventId, NewEvent, SourceName};
 
 fn source(options: WebFormOptions, fields: &[(&str, FieldMapping)]) -> SourceConfig {
@@ -24,7 +24,8 @@ fn source(options: WebFormOptions, fields: &[(&str, FieldMapping)]) -> SourceCon
 
 fn from(from: &str, values: &[(&str, &str)]) -> FieldMapping {
     FieldMapping {
-        from: from.to_owned(),
+        from: vec![from.to_owned()],
+        value: None,
         values: values
             .iter()
             .map(|(sent, kept)| ((*sent).to_owned(), (*kept).to_owned()))
@@ -52,8 +53,8 @@ fn extracted(body: &str, meta: EventMeta, source: &SourceConfig) -> Extracted {
         "application/x-www-form-urlencoded"
     };
     let event = event(content_type, body.to_owned(), meta);
-    let connector = source.options.connector();
-    let mut all = connector.extract(&event, source).unwrap();
+    let connector = connector_of(source);
+    let mut all = connector.extract(&event).unwrap();
     assert_eq!(all.len(), 1);
     all.remove(0)
 }
@@ -373,9 +374,9 @@ proptest! {
         let source = source(WebFormOptions::default(), &[("x", from("y", &[]))]);
         let meta = EventMeta { query, ..EventMeta::default() };
         let event = event(&content_type, body, meta);
-        let connector = source.options.connector();
+        let connector = connector_of(&source);
         let received = connector.receive(Payload::from(&event.received));
-        let extracted = connector.extract(&event, &source);
+        let extracted = connector.extract(&event);
         if received.is_ok() {
             let extracted = extracted.unwrap();
             for (name, value) in &extracted[0].fields {
