@@ -34,7 +34,7 @@ impl Hook {
         let unset = WebFormOptions::default();
         let options = match &source.options {
             ConnectorOptions::WebForm(options) => options,
-            ConnectorOptions::Manifest(_) => &unset,
+            ConnectorOptions::FileDrop(_) | ConnectorOptions::Manifest(_) => &unset,
         };
         let label = SourceLabel {
             source: name.to_string(),

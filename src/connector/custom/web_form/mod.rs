@@ -16,6 +16,7 @@ mod name;
 mod options;
 mod web_to_lead;
 
+pub(super) use alias::{fold, meaning};
 pub use control::REDIRECTS;
 pub use options::{Captcha, CaptchaProvider, OnCaptchaUnavailable, WebFormOptions};
 pub use web_to_lead::OrgId;
@@ -57,6 +58,19 @@ impl Connector for WebForm {
             &self.options,
         )])
     }
+}
+
+/// Reads one submission out of named values, as out of a form that has them.
+pub(super) fn read_values(
+    values: impl IntoIterator<Item = (String, String)>,
+    event: &Event,
+    fields: &BTreeMap<String, FieldMapping>,
+) -> Extracted {
+    let mut form = body::Form::default();
+    for (name, value) in values {
+        form.add(name, value);
+    }
+    extract::extract(form, event, fields, &WebFormOptions::default())
 }
 
 /// The first value in a payload that is not blank, of the fields so named, tried in that order.
