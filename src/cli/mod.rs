@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod config_show;
+mod connectors;
 mod dead_letters;
 mod demo;
 mod doctor;
@@ -70,6 +71,9 @@ enum Command {
     /// Look after where everything is kept: bring up to date, show sizes, move to PostgreSQL.
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Show what can be connected and what it needs; begin and test connectors of your own.
+    #[command(subcommand)]
+    Connectors(connectors::ConnectorsCommand),
     /// Show what the configuration comes to.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -116,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),
         Command::Replay(args) => asynchronously(replay::run(&args, &cli.config)),
         Command::Store(command) => asynchronously(store::run(command, &cli.config)),
+        Command::Connectors(command) => connectors::run(&command, &cli.config),
         Command::Config(ConfigCommand::Show(args)) => config_show::run(&args, &cli.config),
         Command::Schema => schema::run(),
     };

@@ -31,6 +31,7 @@ pub use webhook::{
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use serde::Deserialize;
 
 /// How to talk to one vendor.
@@ -56,10 +57,10 @@ pub struct Manifest {
     pub headers: BTreeMap<String, Template>,
     /// What a user sets in `[sources.<name>]`.
     #[serde(default)]
-    pub options: BTreeMap<String, OptionSpec>,
+    pub options: IndexMap<String, OptionSpec>,
     /// Ways to sign in, by name. A source takes the one whose options it sets, or says `auth = "…"`.
     #[serde(default)]
-    pub auth: BTreeMap<String, Auth>,
+    pub auth: IndexMap<String, Auth>,
     /// What the vendor sends by itself.
     pub webhook: Option<Webhook>,
     /// What a webhook only names is read by one of these; the first that fits.
