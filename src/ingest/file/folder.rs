@@ -6,7 +6,6 @@ use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-use super::edge::{Take, TakeError};
 use super::place::{self, Acceptance, ERRORS_MARK, REPORT_MARK};
 use super::report;
 use super::scan::{Look, Ready, Scan};
@@ -16,17 +15,18 @@ use crate::connector::custom::file_drop::limits::MAX_FILE_BYTES;
 use crate::connector::custom::file_drop::{self, FileDropOptions, FileError, Table};
 use crate::edge::clock::SharedClock;
 use crate::edge::shutdown::Shutdown;
+use crate::ingest::{AppendError, Inbox};
 use crate::model::SourceName;
 use crate::store::{Lease, Store, StoreError};
 use crate::telemetry::{Metrics, SourceLabel};
 
 /// The loop over the folder of one source.
 #[derive(Debug)]
-pub struct Folder<T> {
+pub struct Folder {
     name: SourceName,
     source: Arc<SourceConfig>,
     options: Arc<FileDropOptions>,
-    take: T,
+    inbox: Inbox,
     store: Arc<Store>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
@@ -54,7 +54,7 @@ pub enum FolderError {
     Files(#[from] io::Error),
     /// The inbox.
     #[error(transparent)]
-    Take(#[from] TakeError),
+    Append(#[from] AppendError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,15 +67,16 @@ enum End {
     Known,
     Waiting,
     Changed,
+    Interrupted,
 }
 
-impl<T: Take> Folder<T> {
+impl Folder {
     /// A loop over the folder of a source.
     pub fn new(
         name: SourceName,
         source: SourceConfig,
         options: FileDropOptions,
-        take: T,
+        inbox: Inbox,
         store: Arc<Store>,
         clock: SharedClock,
         metrics: Arc<Metrics>,
@@ -84,7 +85,7 @@ impl<T: Take> Folder<T> {
             name,
             source: Arc::new(source),
             options: Arc::new(options),
-            take,
+            inbox,
             store,
             clock,
             metrics,
@@ -93,7 +94,7 @@ impl<T: Take> Folder<T> {
     }
 
     /// Looks into the folder and takes each file that is ready; nothing if another node is at it.
-    pub async fn step(&self) -> Result<Step, FolderError> {
+    pub async fn step(&self, shutdown: &Shutdown) -> Result<Step, FolderError> {
         let mut step = Step::default();
         let ready = self.look().await?;
         if ready.is_empty() {
@@ -105,12 +106,15 @@ impl<T: Take> Folder<T> {
         };
         let mut result = Ok(());
         for file in ready {
-            match self.take_file(&file, &lease).await {
+            if shutdown.is_stopping() {
+                break;
+            }
+            match self.take_file(&file, &lease, shutdown).await {
                 Ok(End::Taken) => step.taken += 1,
                 Ok(End::Failed) => step.failed += 1,
                 Ok(End::Known) => step.known += 1,
                 Ok(End::Waiting) => step.waiting += 1,
-                Ok(End::Changed) => {}
+                Ok(End::Changed | End::Interrupted) => {}
                 // One file that cannot be moved must not keep the others.
                 Err(FolderError::Files(error)) => {
                     warn!(source = %self.name, %error, "a file cannot be read or moved; trying again");
@@ -130,7 +134,7 @@ impl<T: Take> Folder<T> {
         let wait = Duration::from_secs(self.options.scan_seconds);
         let mut told = false;
         while !shutdown.is_stopping() {
-            match self.step().await {
+            match self.step(&shutdown).await {
                 Ok(_) => told = false,
                 // Said when it begins: a share may be away for hours.
                 Err(error) if !told => {
@@ -156,14 +160,20 @@ impl<T: Take> Folder<T> {
         .await
     }
 
-    async fn take_file(&self, file: &Ready, lease: &Lease) -> Result<End, FolderError> {
+    async fn take_file(
+        &self,
+        file: &Ready,
+        lease: &Lease,
+        shutdown: &Shutdown,
+    ) -> Result<End, FolderError> {
         self.store.renew(lease).await?;
         let path = file.path.clone();
         let Some((bytes, sha256)) = blocking(move || read_limited(&path)).await? else {
             return self.fail(file, "", &too_large()).await;
         };
         let taking = Taking {
-            take: &self.take,
+            store: &self.store,
+            inbox: &self.inbox,
             source: &self.name,
             sha256: &sha256,
             lease,
@@ -195,6 +205,10 @@ impl<T: Take> Folder<T> {
             whole: false,
         });
         while !taken.whole {
+            if shutdown.is_stopping() {
+                // The next start goes on behind the last page.
+                return Ok(End::Interrupted);
+            }
             self.store.renew(lease).await?;
             let now = self.clock.now();
             let next = taking.page(&table, &taken, version, now).await?;
@@ -203,9 +217,10 @@ impl<T: Take> Folder<T> {
             version += 1;
         }
         info!(source = %self.name, rows = taken.rows, errors = table.faults.len(), "a file was taken");
-        let errors = match table.faults.is_empty() {
-            true => None,
-            false => Some(report::errors(&table.header, &table.faults).map_err(io::Error::other)?),
+        let errors = if table.faults.is_empty() {
+            None
+        } else {
+            Some(report::errors(&table.header, &table.faults).map_err(io::Error::other)?)
         };
         let text = format!("taken on {}\n{}", taken.at, report::reading(&table));
         self.settle(file, "done", &sha256, text, errors, End::Taken)
@@ -306,4 +321,132 @@ async fn blocking<R: Send + 'static>(
     work: impl FnOnce() -> io::Result<R> + Send + 'static,
 ) -> io::Result<R> {
     spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use futures_util::{FutureExt as _, poll};
+
+    use super::super::take::PAGE;
+    use super::*;
+    use crate::config::StoreConfig;
+    use crate::connector::ConnectorOptions;
+    use crate::edge::clock::ManualClock;
+    use crate::edge::shutdown;
+    use crate::ingest::{GroupCommit, group_commit};
+    use crate::model::{Door, EventId, Millis};
+    use crate::store::Access;
+
+    const ROWS: usize = PAGE * 2 + 7;
+
+    async fn open(directory: &Path) -> (Arc<Store>, Folder, GroupCommit) {
+        let url = format!("sqlite:{}/test.db", directory.display());
+        let store = Store::open(&StoreConfig::at(&url), Access::Daemon)
+            .await
+            .unwrap();
+        let clock = ManualClock::at(Millis(1_772_359_200_000));
+        let metrics = Metrics::new();
+        let (inbox, commit) =
+            group_commit(Arc::clone(&store), 10, clock.clone(), Arc::clone(&metrics)).unwrap();
+        let folder = directory.join("drop");
+        let options: FileDropOptions = toml::from_str(&format!(
+            "folder = '{}'\nconsent = {{ unknown = true }}\nconfirm = false",
+            folder.display()
+        ))
+        .unwrap();
+        let mut source: SourceConfig = toml::from_str("connector = 'file-drop'").unwrap();
+        source.options = ConnectorOptions::FileDrop(Box::new(options.clone()));
+        let name = SourceName::new("expo");
+        let folder = Folder::new(
+            name,
+            source,
+            options,
+            inbox,
+            Arc::clone(&store),
+            clock,
+            metrics,
+        );
+        (store, folder, commit)
+    }
+
+    fn put(directory: &Path, name: &str) {
+        let mut list = "Email,Badge ID\n".to_owned();
+        for row in 0..ROWS {
+            list += &format!("p{row}@crowd.example,{row}\n");
+        }
+        let folder = directory.join("drop");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), list).unwrap();
+        std::fs::write(folder.join(format!("{name}.done")), "").unwrap();
+    }
+
+    /// Lets a step run until so many pages are on disk, or to its end, and then drops it as a crash
+    /// would.
+    async fn run(folder: &Folder, commit: &mut GroupCommit, pages: usize) -> Option<Step> {
+        let (_trigger, shutdown) = shutdown::channel();
+        let mut step = Box::pin(folder.step(&shutdown));
+        for _ in 0..pages {
+            tokio::select! {
+                biased;
+                done = &mut step => return Some(done.unwrap()),
+                _ = commit.step() => {}
+            }
+        }
+        let _ = poll!(&mut step);
+        step.now_or_never().map(Result::unwrap)
+    }
+
+    async fn stored(store: &Store) -> Vec<crate::model::Event> {
+        store.events_after(EventId(0), ROWS * 3).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_crash_after_any_page_loses_no_row_and_takes_none_twice() {
+        for pages in 0..=3 {
+            let directory = tempfile::tempdir().unwrap();
+            put(directory.path(), "crowd.csv");
+            let (store, folder, mut commit) = open(directory.path()).await;
+            run(&folder, &mut commit, pages).await;
+            let before = stored(&store).await.len();
+            assert_eq!(before, (pages * PAGE).min(ROWS), "{pages}");
+            drop((folder, commit));
+            store.close().await;
+            drop(store);
+
+            let (store, folder, mut commit) = open(directory.path()).await;
+            let step = run(&folder, &mut commit, 10).await.unwrap();
+            assert_eq!(step.taken, 1, "{pages}");
+            let events = stored(&store).await;
+            assert_eq!(events.len(), ROWS);
+            let bodies: BTreeSet<_> = events.iter().map(|event| event.body.clone()).collect();
+            assert_eq!(bodies.len(), ROWS);
+            let context = events[0].meta.context.as_ref().unwrap();
+            assert_eq!(
+                (&context["file"], &context["row"]),
+                (&"crowd.csv".into(), &2.into())
+            );
+            assert_eq!(events[0].meta.door, Door::File);
+            assert!(directory.path().join("drop/done/crowd.csv").exists());
+
+            put(directory.path(), "renamed.csv");
+            let step = run(&folder, &mut commit, 10).await.unwrap();
+            assert_eq!((step.taken, step.known), (0, 1));
+            assert_eq!(stored(&store).await.len(), ROWS);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_another_node_is_reading_is_left_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        put(directory.path(), "crowd.csv");
+        let (store, folder, mut commit) = open(directory.path()).await;
+        let theirs = store.acquire("file:expo").await.unwrap().unwrap();
+        let step = run(&folder, &mut commit, 10).await.unwrap();
+        assert_eq!(step, Step::default());
+        store.release(theirs).await.unwrap();
+        assert_eq!(run(&folder, &mut commit, 10).await.unwrap().taken, 1);
+    }
 }

@@ -4,14 +4,12 @@
 //! `scan` finds files that are complete, `take` appends their rows page by page, `place` moves files
 //! and writes reports. `folder` is the loop over one source.
 
-mod edge;
 mod folder;
 mod place;
 mod report;
 mod scan;
 mod take;
 
-pub use edge::{Progress, RowPage, Take, TakeError};
 pub use folder::{Folder, FolderError, Step};
 pub use place::{Acceptance, accept};
 pub use take::read_limited;

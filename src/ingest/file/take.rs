@@ -6,14 +6,29 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::edge::{RowPage, Take, TakeError};
+use super::folder::FolderError;
 use crate::connector::custom::file_drop::limits::MAX_FILE_BYTES;
-use crate::connector::custom::file_drop::{ROW_CONTENT_TYPE, Table};
-use crate::model::{EventMeta, Millis, NewEvent, SourceName};
-use crate::store::Lease;
+use crate::connector::custom::file_drop::{ROW_CONTENT_TYPE, Row, Table};
+use crate::ingest::{Inbox, Page};
+use crate::model::{Door, EventMeta, Millis, NewEvent, SourceName};
+use crate::store::{CursorMove, Lease, Store};
 
 /// Rows in one transaction.
 pub(super) const PAGE: usize = 500;
+
+/// The most bytes of cells in one transaction; a row has 256 KiB at most.
+const PAGE_BYTES: usize = 16 << 20;
+
+/// How many of `rows` go into one transaction.
+fn page_rows(table: &Table, rows: &[Row]) -> usize {
+    let names: usize = table.header.iter().map(|name| name.len() + 6).sum();
+    let mut bytes = 0;
+    let fits = rows.iter().take(PAGE).take_while(|row| {
+        bytes += names + row.cells.iter().map(String::len).sum::<usize>();
+        bytes <= PAGE_BYTES
+    });
+    fits.count().max(1).min(rows.len())
+}
 
 /// A file's bytes, unless they are more than any list has, and their SHA-256 in hex.
 pub fn read_limited(path: &Path) -> io::Result<Option<(Vec<u8>, String)>> {
@@ -47,23 +62,24 @@ pub(super) struct Taken {
 }
 
 /// A file that is being taken.
-pub(super) struct Taking<'a, T> {
-    pub take: &'a T,
+pub(super) struct Taking<'a> {
+    pub store: &'a Store,
+    pub inbox: &'a Inbox,
     pub source: &'a SourceName,
     pub sha256: &'a str,
     pub lease: &'a Lease,
 }
 
-impl<T: Take> Taking<'_, T> {
+impl Taking<'_> {
     fn key(&self) -> String {
         format!("file:{}", self.sha256)
     }
 
     /// How far it has been taken before, and the version of that; 0 if nothing has.
-    pub async fn before(&self) -> Result<(Option<Taken>, i64), TakeError> {
-        Ok(match self.take.progress(self.source, &self.key()).await? {
+    pub async fn before(&self) -> Result<(Option<Taken>, i64), FolderError> {
+        Ok(match self.store.cursor(self.source, &self.key()).await? {
             // What cannot be read is begun anew: row ids make that harmless.
-            Some(progress) => (serde_json::from_str(&progress.state).ok(), progress.version),
+            Some(cursor) => (serde_json::from_str(&cursor.state).ok(), cursor.version),
             None => (None, 0),
         })
     }
@@ -75,42 +91,42 @@ impl<T: Take> Taking<'_, T> {
         before: &Taken,
         version: i64,
         now: Millis,
-    ) -> Result<Taken, TakeError> {
+    ) -> Result<Taken, FolderError> {
         let rows = table.rows.get(before.rows..).unwrap_or_default();
-        let page = &rows[..rows.len().min(PAGE)];
+        let page = &rows[..page_rows(table, rows)];
         let taken = Taken {
             rows: before.rows + page.len(),
             whole: page.len() == rows.len(),
             ..before.clone()
         };
-        let events = page.iter().map(|row| {
-            let event = NewEvent {
-                source: self.source.clone(),
-                received_at: now,
-                content_type: ROW_CONTENT_TYPE.to_owned(),
-                meta: EventMeta {
-                    request_id: format!("file-{}-{}", &self.sha256[..12], row.number),
-                    ..EventMeta::default()
-                },
-                body: Bytes::from(table.body(row)),
-            };
-            let context = json!({
-                "file": before.name,
-                "sha256": self.sha256,
-                "sheet": table.sheet,
-                "row": row.number,
-            });
-            (event, context)
+        let events = page.iter().map(|row| NewEvent {
+            source: self.source.clone(),
+            received_at: now,
+            content_type: ROW_CONTENT_TYPE.to_owned(),
+            meta: EventMeta {
+                request_id: format!("file-{}-{}", &self.sha256[..12], row.number),
+                door: Door::File,
+                context: Some(json!({
+                    "file": before.name,
+                    "sha256": self.sha256,
+                    "sheet": table.sheet,
+                    "row": row.number,
+                })),
+                ..EventMeta::default()
+            },
+            body: Bytes::from(table.body(row)),
         });
-        let state = serde_json::to_string(&taken).map_err(|_| TakeError::Unavailable)?;
-        self.take
-            .append(RowPage {
-                source: self.source.clone(),
+        let cursor = CursorMove {
+            source: self.source.clone(),
+            key: self.key(),
+            expected: version,
+            state: Some(serde_json::to_string(&taken).map_err(io::Error::other)?),
+        };
+        self.inbox
+            .append_page(Page {
                 events: events.collect(),
-                key: self.key(),
-                expected: version,
-                state,
-                lease: self.lease.clone(),
+                cursors: vec![cursor],
+                lease: Some(self.lease.clone()),
             })
             .await?;
         Ok(taken)

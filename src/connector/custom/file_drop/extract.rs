@@ -67,7 +67,7 @@ impl RowReader {
             found.fields.insert(NOTES.to_owned(), note);
         }
         if self.is_excluded(&found.fields) {
-            found.verdict = Verdict::Test(
+            found.verdict = Verdict::Skipped(
                 "the address is of a domain that is no lead's (`exclude_domains`)".to_owned(),
             );
         }
