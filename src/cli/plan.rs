@@ -289,9 +289,10 @@ fn line(number: u32, row: &Previewed) -> String {
         .into_iter()
         .filter(|text| !text.is_empty())
         .collect();
-    match said.is_empty() {
-        true => format!("  row {number}"),
-        false => format!("  row {number}: {}", said.join("; ")),
+    if said.is_empty() {
+        format!("  row {number}")
+    } else {
+        format!("  row {number}: {}", said.join("; "))
     }
 }
 

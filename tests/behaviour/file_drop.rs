@@ -1,5 +1,6 @@
 //! Lists in a folder, through the folder, the configuration and the command line.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use leadstream::model::End;
@@ -135,7 +136,11 @@ async fn a_stop_in_the_middle_of_a_list_loses_and_doubles_nobody() {
     let mut test = start("").await;
     let mut list = "Email,Last Name,Company\n".to_owned();
     for person in 0..PEOPLE {
-        list += &format!("p{person}@crowd.example,Person{person},Crowd {person}\n");
+        writeln!(
+            list,
+            "p{person}@crowd.example,Person{person},Crowd {person}"
+        )
+        .unwrap();
     }
     put(&test, "crowd.csv", list.as_bytes());
     while !path(&test, "done/crowd.csv").exists() {

@@ -25,7 +25,7 @@ pub(super) fn check(source: &Table, report: &mut Report) {
     }
     if let Some((delimiter, node)) = source.text("delimiter")
         && delimiter != "tab"
-        && !(delimiter.len() == 1 && !matches!(delimiter, "\"" | "\n" | "\r"))
+        && (delimiter.len() != 1 || matches!(delimiter, "\"" | "\n" | "\r"))
     {
         report.add(
             error_at(

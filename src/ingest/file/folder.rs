@@ -326,6 +326,7 @@ async fn blocking<R: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fmt::Write as _;
     use std::path::Path;
 
     use futures_util::{FutureExt as _, poll};
@@ -375,7 +376,7 @@ mod tests {
     fn put(directory: &Path, name: &str) {
         let mut list = "Email,Badge ID\n".to_owned();
         for row in 0..ROWS {
-            list += &format!("p{row}@crowd.example,{row}\n");
+            writeln!(list, "p{row}@crowd.example,{row}").unwrap();
         }
         let folder = directory.join("drop");
         std::fs::create_dir_all(&folder).unwrap();
@@ -405,13 +406,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_crash_after_any_page_loses_no_row_and_takes_none_twice() {
-        for pages in 0..=3 {
+        for pages in 0..=2 {
             let directory = tempfile::tempdir().unwrap();
             put(directory.path(), "crowd.csv");
             let (store, folder, mut commit) = open(directory.path()).await;
             run(&folder, &mut commit, pages).await;
             let before = stored(&store).await.len();
-            assert_eq!(before, (pages * PAGE).min(ROWS), "{pages}");
+            assert_eq!(before, pages * PAGE);
             drop((folder, commit));
             store.close().await;
             drop(store);
@@ -430,6 +431,13 @@ mod tests {
             );
             assert_eq!(events[0].meta.door, Door::File);
             assert!(directory.path().join("drop/done/crowd.csv").exists());
+
+            // As a crash leaves it between the last page and the move.
+            std::fs::remove_file(directory.path().join("drop/done/crowd.csv")).unwrap();
+            put(directory.path(), "crowd.csv");
+            let step = run(&folder, &mut commit, 10).await.unwrap();
+            assert_eq!(step.taken, 1);
+            assert_eq!(stored(&store).await.len(), ROWS);
 
             put(directory.path(), "renamed.csv");
             let step = run(&folder, &mut commit, 10).await.unwrap();

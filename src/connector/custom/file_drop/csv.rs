@@ -121,7 +121,10 @@ fn check_closed(
     number: u32,
 ) -> Result<(), FileError> {
     let written = usize::try_from(byte).ok().and_then(|from| text.get(from..));
-    let has_lines = record.iter().last().is_some_and(|cell| cell.contains('\n'));
+    let has_lines = record
+        .iter()
+        .next_back()
+        .is_some_and(|cell| cell.contains('\n'));
     let ends_quoted = written.is_none_or(|written| {
         let written = written.trim_end();
         written

@@ -19,19 +19,7 @@ pub(super) fn decode(
         Some((encoding, mark)) => strictly(encoding, &bytes[mark..])?,
         None => match configured.and_then(|label| Encoding::for_label(label.as_bytes())) {
             Some(encoding) => strictly(encoding, bytes)?,
-            None => match std::str::from_utf8(bytes) {
-                Ok(text) => text.to_owned(),
-                Err(_) => {
-                    warnings.push(Warning::new(
-                        "file.encoding",
-                        "the text is not UTF-8; it was read as Windows-1252. If letters are wrong, set `encoding`, or export it as UTF-8",
-                    ));
-                    WINDOWS_1252
-                        .decode_without_bom_handling(bytes)
-                        .0
-                        .into_owned()
-                }
-            },
+            None => utf_8_or_windows(bytes, warnings),
         },
     };
     if text.contains('\0') {
@@ -48,6 +36,18 @@ pub(super) fn decode(
         ));
     }
     Ok(text)
+}
+
+fn utf_8_or_windows(bytes: &[u8], warnings: &mut Vec<Warning>) -> String {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
+    }
+    warnings.push(Warning::new(
+        "file.encoding",
+        "the text is not UTF-8; it was read as Windows-1252. If letters are wrong, set `encoding`, or export it as UTF-8",
+    ));
+    let (text, _) = WINDOWS_1252.decode_without_bom_handling(bytes);
+    text.into_owned()
 }
 
 fn strictly(encoding: &'static Encoding, bytes: &[u8]) -> Result<String, FileError> {

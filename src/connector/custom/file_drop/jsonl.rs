@@ -52,7 +52,7 @@ pub(super) fn read(bytes: &[u8], options: &FileDropOptions) -> Result<Raw, FileE
                 if row.cells.len() <= column {
                     row.cells.resize(column + 1, String::new());
                 }
-                row.cells[column] = text.trim().to_owned();
+                text.trim().clone_into(&mut row.cells[column]);
             });
         }
         if names.len() > MAX_COLUMNS {

@@ -133,18 +133,17 @@ impl Table {
         let RawRow {
             number, mut cells, ..
         } = row;
-        match problem {
-            Some((code, message)) => self.faults.push(RowFault {
+        if let Some((code, message)) = problem {
+            self.faults.push(RowFault {
                 number,
                 code,
                 message: message.to_owned(),
                 cells,
-            }),
-            None => {
-                cells.resize(width, String::new());
-                self.rows.push(Row { number, cells });
-            }
+            });
+            return;
         }
+        cells.resize(width, String::new());
+        self.rows.push(Row { number, cells });
     }
 
     /// Exports that were pasted together have their header in the middle, too.

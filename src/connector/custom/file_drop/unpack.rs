@@ -65,7 +65,7 @@ fn open(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, FileError> {
 fn read_part(part: impl Read, packed: u64, room: &mut u64) -> Result<Vec<u8>, FileError> {
     let mut content = Vec::new();
     walk_part(part, packed, room, &mut |bytes| {
-        content.extend_from_slice(bytes)
+        content.extend_from_slice(bytes);
     })?;
     Ok(content)
 }

@@ -133,6 +133,8 @@ fn moment_text(moment: ExcelDateTime) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::fmt::Write as _;
+
     use super::super::options::options;
     use super::super::unpack::tests::zipped;
     use super::*;
@@ -144,16 +146,22 @@ pub(super) mod tests {
         const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
         let (mut list, mut links, mut parts) = (String::new(), String::new(), Vec::new());
         for (index, (name, rows)) in (1..).zip(sheets) {
-            list += &format!(r#"<sheet name="{name}" sheetId="{index}" r:id="rId{index}"/>"#);
-            links += &format!(
-                r#"<Relationship Id="rId{index}" Type="{OFFICE}/worksheet" Target="worksheets/sheet{index}.xml"/>"#
-            );
+            write!(
+                list,
+                r#"<sheet name="{name}" sheetId="{index}" r:id="rId{index}"/>"#
+            )
+            .unwrap();
+            write!(links,
+                r#"<Relationship Id="rId{index}" Type="{OFFICE}/worksheet" Target="worksheets/sheet{index}.xml"/>"#).unwrap();
             let sheet =
                 format!(r#"<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>"#);
             parts.push((format!("xl/worksheets/sheet{index}.xml"), sheet));
         }
-        links +=
-            &format!(r#"<Relationship Id="rId90" Type="{OFFICE}/styles" Target="styles.xml"/>"#);
+        write!(
+            links,
+            r#"<Relationship Id="rId90" Type="{OFFICE}/styles" Target="styles.xml"/>"#
+        )
+        .unwrap();
         for (name, content) in [
             (
                 "xl/workbook.xml",
