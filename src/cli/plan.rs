@@ -15,7 +15,7 @@ use crate::deliver::salesforce::Mapping;
 use crate::edge::clock::{Clock as _, SystemClock};
 use crate::ingest::file::{accept, read_limited};
 use crate::model::{Door, Event, EventId, EventMeta, Millis, NewEvent, SourceName};
-use crate::process::{Fate, Previewed, Rules, preview};
+use crate::process::{self, Fate, Planned, Rules};
 use crate::store::{Access, Store, StoreError};
 
 /// The most rows of each kind that are listed; `--json` has them all.
@@ -43,7 +43,7 @@ pub struct Args {
 struct Plan {
     source: SourceName,
     table: Table,
-    rows: Vec<Previewed>,
+    rows: Vec<Planned>,
 }
 
 /// Reads, previews, prints; fails if the list cannot be read.
@@ -110,7 +110,7 @@ async fn plan(args: &Args, config: &Config) -> Result<(Plan, String), String> {
     let rules = Rules::of(config, mapping, secret);
     let now = SystemClock.now();
     let events = events(&table, name, now);
-    let rows = preview(events, &rules, store.as_deref(), now)
+    let rows = process::plan(events, &rules, store.as_deref(), now)
         .await
         .map_err(|error| error.to_string())?;
     let plan = Plan {
@@ -191,10 +191,10 @@ fn why(fate: &Fate) -> String {
 }
 
 impl Plan {
-    fn of_kind(&self, wanted: &'static str) -> impl Iterator<Item = (u32, &Previewed)> {
+    fn of_kind(&self, wanted: &'static str) -> impl Iterator<Item = (u32, &Planned)> {
         let rows = self.table.rows.iter().zip(&self.rows);
         rows.filter(move |(_, row)| kind(&row.fate) == wanted)
-            .map(|(row, previewed)| (row.number, previewed))
+            .map(|(row, planned)| (row.number, planned))
     }
 
     fn print(&self) {
@@ -247,12 +247,12 @@ impl Plan {
             .rows
             .iter()
             .zip(&self.rows)
-            .map(|(row, previewed)| {
+            .map(|(row, planned)| {
                 json!({
                     "row": row.number,
-                    "what": kind(&previewed.fate),
-                    "why": why(&previewed.fate),
-                    "notes": previewed.notes,
+                    "what": kind(&planned.fate),
+                    "why": why(&planned.fate),
+                    "notes": planned.notes,
                 })
             });
         let faults = self.table.faults.iter().map(
@@ -282,7 +282,7 @@ impl Plan {
     }
 }
 
-fn line(number: u32, row: &Previewed) -> String {
+fn line(number: u32, row: &Planned) -> String {
     let why = why(&row.fate);
     let notes = row.notes.join("; ");
     let said: Vec<&str> = [why.as_str(), notes.as_str()]

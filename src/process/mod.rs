@@ -1,12 +1,12 @@
-//! Loop 2: events to leads and deliveries. All but its edges, `run` and `preview`, is pure: time and ids are
+//! Loop 2: events to leads and deliveries. All but its edges, `run` and `plan`, is pure: time and ids are
 //! arguments.
 
 mod decide;
 pub mod normalise;
-mod preview;
+mod plan;
 pub mod resolve;
 mod run;
 
 pub use decide::{Known, Prepared, Rules, SourceRules, decide};
-pub use preview::{Fate, Previewed, preview};
+pub use plan::{Fate, Planned, plan};
 pub use run::{Process, Progress};

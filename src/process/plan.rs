@@ -11,7 +11,7 @@ use crate::store::{Changes, Store, StoreError};
 
 /// What one event would become.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Previewed {
+pub struct Planned {
     /// Its end, as far as it does not depend on Salesforce.
     pub fate: Fate,
     /// What normalising and matching would note: field, code, sentence. No values.
@@ -37,12 +37,12 @@ pub enum Fate {
 }
 
 /// What `events` would become one after another. Without a store nobody is known.
-pub async fn preview(
+pub async fn plan(
     events: Vec<Event>,
     rules: &Rules,
     store: Option<&Store>,
     now: Millis,
-) -> Result<Vec<Previewed>, StoreError> {
+) -> Result<Vec<Planned>, StoreError> {
     let prepared: Vec<Prepared> = events
         .into_iter()
         .map(|event| {
@@ -66,17 +66,17 @@ pub async fn preview(
         id
     };
     let mut changes = Changes::default();
-    let mut previewed = Vec::with_capacity(prepared.len());
+    let mut planned = Vec::with_capacity(prepared.len());
     for one in &prepared {
         let (lines, letters) = (changes.timeline.len(), changes.dead_letters.len());
         decide(one, &mut known, rules, now, &mut next_id, &mut changes);
-        previewed.push(said(&changes, lines, letters));
+        planned.push(said(&changes, lines, letters));
     }
-    Ok(previewed)
+    Ok(planned)
 }
 
 /// What the last event has added.
-fn said(changes: &Changes, lines: usize, letters: usize) -> Previewed {
+fn said(changes: &Changes, lines: usize, letters: usize) -> Planned {
     let letter = changes.dead_letters.get(letters);
     let line = changes.timeline.get(lines);
     let row = changes.submissions.last();
@@ -103,7 +103,7 @@ fn said(changes: &Changes, lines: usize, letters: usize) -> Previewed {
         let part = |name: &str| note[name].as_str().unwrap_or_default();
         format!("{}: {} [{}]", part("field"), part("message"), part("code"))
     });
-    Previewed {
+    Planned {
         fate,
         notes: notes.collect(),
     }
