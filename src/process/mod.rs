@@ -1,9 +1,10 @@
-//! Loop 2: events to leads and deliveries. All but its edges, `run` and `plan`, is pure: time and ids are
-//! arguments.
+//! Loop 2: events to leads and deliveries. All but its edges, `run`, `plan` and `preview`, is
+//! pure: time and ids are arguments.
 
 mod decide;
 pub mod normalise;
 mod plan;
+pub mod preview;
 pub mod resolve;
 mod run;
 

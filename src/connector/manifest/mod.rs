@@ -23,7 +23,7 @@ pub use poll::{
 };
 pub use record::{At, Attribution, Pivot, Record};
 pub use select::{Condition, Of, OneOrMany, Scalar, Take, TextPart};
-pub use template::{Encode, Template, TemplateError, encode_url};
+pub use template::{Encode, Template, TemplateError, TemplatePart, encode_url};
 pub use webhook::{
     Answer, BodyEncoding, Encoding, Handshake, HandshakeStyle, KeyFormat, Scheme, Signature,
     TimeUnit, Timestamp, Webhook,

@@ -9,7 +9,7 @@
 
 mod alias;
 mod attribution;
-mod body;
+pub(in crate::connector) mod body;
 mod control;
 mod extract;
 mod name;

@@ -5,12 +5,12 @@
 //! name that occurs several times has several values.
 
 mod charset;
-mod content_type;
+pub(in crate::connector) mod content_type;
 mod form;
 mod json;
-mod multipart;
+pub(in crate::connector) mod multipart;
 mod plain;
-mod urlencoded;
+pub(in crate::connector) mod urlencoded;
 
 pub use form::{Field, FilePart, Form};
 
