@@ -23,8 +23,8 @@ const NUMBERS: [&str; 4] = ["phone", "mobile", "fax", "postal_code"];
 pub(super) struct RowReader {
     pub fields: BTreeMap<String, FieldMapping>,
     pub options: FileDropOptions,
-    /// The code of the show or list.
-    pub show: String,
+    /// The code of the show or list; none: the source's name.
+    pub show: Option<String>,
     pub zone: TimeZone,
 }
 
@@ -50,6 +50,7 @@ impl RowReader {
             })
             .collect();
         let met = self.met(&cells_by_role);
+        let show = self.show.as_deref().unwrap_or(&event.source);
         let mut found = reading::read(self.form(&cells_by_role), event, &self.fields);
         found.verdict = match found.verdict {
             Verdict::Test(why) => Verdict::Test(why),
@@ -63,7 +64,7 @@ impl RowReader {
                 .entry("member_status".to_owned())
                 .or_insert_with(|| status.clone());
         }
-        if let Some(note) = self.note(&cells_by_role, met.as_ref()) {
+        if let Some(note) = self.note(&cells_by_role, met.as_ref(), show) {
             found.fields.insert(NOTES.to_owned(), note);
         }
         if self.is_excluded(&found.fields) {
@@ -80,7 +81,7 @@ impl RowReader {
             }),
             fields: &found.fields,
             cells,
-            show: &self.show,
+            show,
         }));
         found
     }
@@ -171,7 +172,7 @@ impl RowReader {
     }
 
     /// All that was noted, after when and by whom: notes of several meetings stay apart, and sort.
-    fn note(&self, cells: &[Cell<'_>], met: Option<&Met>) -> Option<String> {
+    fn note(&self, cells: &[Cell<'_>], met: Option<&Met>, show: &str) -> Option<String> {
         let mut notes: Vec<&str> = Vec::new();
         for cell in cells {
             if cell.role == Role::Note && !cell.is_configured && !notes.contains(&cell.text) {
@@ -192,7 +193,7 @@ impl RowReader {
             None => met.text.clone(),
         });
         let by = cells.iter().find(|cell| cell.role == Role::By);
-        let head: Vec<&str> = [when.as_deref(), Some(&self.show), by.map(|by| by.text)]
+        let head: Vec<&str> = [when.as_deref(), Some(show), by.map(|by| by.text)]
             .into_iter()
             .flatten()
             .collect();

@@ -64,7 +64,7 @@ impl FileDrop {
             reader: RowReader {
                 fields: source.fields.clone(),
                 options: options.clone(),
-                show: show.map_or_else(|| options.folder.display().to_string(), Clone::clone),
+                show: show.cloned(),
                 zone: time::zone(Some(&options.timezone)),
             },
         }

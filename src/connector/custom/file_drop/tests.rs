@@ -112,7 +112,7 @@ fn what_only_lists_call_so_is_known_and_what_the_configuration_names_goes_first(
     assert_eq!(field("title"), Some("CTO"));
     assert_eq!(field("rating"), Some("h"));
     assert_eq!(field("phone"), Some("1;2"));
-    assert_eq!(field("notes"), Some("drop: call\ndemo"));
+    assert_eq!(field("notes"), Some("expo: call\ndemo"));
     assert_eq!(field("Booth"), Some("B12"));
     assert_eq!(field("member_status"), Some("Visited booth"));
     assert_eq!(rows[0].verdict, Verdict::Genuine);
