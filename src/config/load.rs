@@ -330,6 +330,11 @@ fn anchor_paths(config: &mut Config, root: &Table, directory: &Path) {
                 let secret = options.captcha.as_mut().map(|captcha| &mut captcha.secret);
                 anchor_secret(secret, captcha, "secret");
             }
+            ConnectorOptions::FileDrop(options) => {
+                if let Some((folder, node)) = table.and_then(|table| table.text("folder")) {
+                    options.folder = check::beside(node, folder);
+                }
+            }
             ConnectorOptions::Manifest(source) => {
                 if let Some(table) = table {
                     connectors::anchor_secrets(&mut source.options, table);

@@ -24,6 +24,10 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("config.blank", "a text that is needed is blank"),
     (
+        "config.consent",
+        "a list does not say why its people may be contacted, or says two things",
+    ),
+    (
         "config.duplicate",
         "a key, section or source is there twice; nothing is merged key by key",
     ),

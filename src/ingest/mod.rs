@@ -10,6 +10,7 @@ mod body;
 mod captcha;
 mod cors;
 mod door;
+pub mod file;
 mod group_commit;
 mod held;
 mod hook;
