@@ -4,6 +4,7 @@
 //! what [`Connector::receive`] takes, [`Connector::extract`] can read. Never sees: the store, the
 //! clock, the network.
 
+mod http_file;
 mod options;
 mod path;
 mod refusal;
@@ -13,6 +14,9 @@ pub mod catalog;
 pub mod custom;
 pub mod manifest;
 pub mod mechanism;
+pub mod reader;
+pub mod reading;
+pub mod records;
 pub mod select;
 pub mod time;
 
@@ -23,6 +27,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 pub use catalog::Catalog;
+pub use http_file::{HttpFile, HttpFileError};
 pub use options::{OptionValue, Options};
 pub use path::{Path, PathError, Step};
 pub use refusal::{ExtractError, Refusal, RefusalReason};

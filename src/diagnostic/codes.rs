@@ -124,6 +124,34 @@ pub const CODES: &[(&str, &str)] = &[
         "connector.unreadable",
         "a connector's folder or manifest cannot be read",
     ),
+    (
+        "hook.handshake",
+        "a vendor's greeting has another token than ours, or a challenge that is not answered (403)",
+    ),
+    (
+        "hook.misconfigured",
+        "the connector's webhook does not fit the source's options; the log of the start says why (503)",
+    ),
+    (
+        "hook.no_secret",
+        "a source that takes webhooks has no secret to prove them by: its door is closed (403)",
+    ),
+    (
+        "hook.no_webhook",
+        "a webhook came for a source that only polls (404)",
+    ),
+    (
+        "hook.secret_unreadable",
+        "the secret that proves webhooks cannot be read, or is blank (503)",
+    ),
+    (
+        "hook.signature",
+        "a webhook is not signed with this source's secret, or was changed on its way (401)",
+    ),
+    (
+        "hook.stale",
+        "a webhook was signed too long ago: an old one sent again, or clocks that differ (401)",
+    ),
 ];
 
 /// What a code means.
