@@ -17,6 +17,7 @@ pub mod mechanism;
 pub mod reader;
 pub mod reading;
 pub mod records;
+pub mod samples;
 pub mod select;
 pub mod time;
 
@@ -86,7 +87,12 @@ impl Default for ConnectorOptions {
 pub fn connector_of(source: &SourceConfig) -> Arc<dyn Connector> {
     match &source.options {
         ConnectorOptions::WebForm(options) => Arc::new(WebForm::new(source, options)),
-        ConnectorOptions::Manifest(_) => Arc::new(manifest::Unread),
+        ConnectorOptions::Manifest(of) => {
+            match reader::Reader::new(&of.manifest, &of.options, source) {
+                Ok(reader) => Arc::new(reader),
+                Err(problems) => Arc::new(reader::Broken(problems)),
+            }
+        }
     }
 }
 

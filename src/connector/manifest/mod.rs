@@ -138,24 +138,3 @@ where
     }
     deserializer.deserialize_any(Tables(std::marker::PhantomData))
 }
-
-/// Reads nothing: what connects manifests to events comes with `reader`.
-#[derive(Debug)]
-pub struct Unread;
-
-impl super::Connector for Unread {
-    fn receive(&self, _: super::Payload<'_>) -> Result<(), super::Refusal> {
-        Err(super::Refusal::malformed(
-            "connector.unread",
-            "events of this connector cannot be read yet",
-            "use a web form",
-        ))
-    }
-
-    fn extract(
-        &self,
-        _: &crate::model::Event,
-    ) -> Result<Vec<crate::model::Extracted>, super::ExtractError> {
-        Ok(Vec::new())
-    }
-}

@@ -226,7 +226,7 @@ impl Mapping {
         for (field, wanted) in &self.fields {
             if let Some(had) = wanted.find(scope) {
                 if let Some(from) = &had.from {
-                    found.taken.push(from.clone());
+                    found.taken.push(from.trim_start_matches("$.").to_owned());
                 }
                 found.set(field, had.value, had.from);
             }

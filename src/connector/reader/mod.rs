@@ -10,6 +10,7 @@
 //! the same, and that an error names a place and never a person. Never sees: the store, the clock, the
 //! network.
 
+mod broken;
 mod compile;
 mod guess;
 mod mapping;
@@ -19,6 +20,7 @@ mod pivot;
 mod users;
 mod verdict;
 
+pub use broken::Broken;
 pub use compile::ReadProblem;
 pub use mapping::{Mark, Traced};
 pub use page::{Marks, PageReader};

@@ -3,7 +3,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::config::FieldMapping;
 use crate::connector::ConnectorOptions;
 use crate::connector::records::Page;
 use crate::model::{EventId, EventMeta, Millis, NewEvent, SourceName};
@@ -22,17 +21,19 @@ fn manifest(rest: &str) -> Manifest {
 fn reader_of(rest: &str, options: Value, fields: &Value) -> Result<Reader, Vec<ReadProblem>> {
     let manifest = manifest(rest);
     let options = Options::of(&manifest, options.as_object().unwrap());
-    let fields: BTreeMap<String, FieldMapping> = serde_json::from_value(fields.clone()).unwrap();
-    let source = SourceConfig {
+    Reader::new(&manifest, &options, &source(fields))
+}
+
+fn source(fields: &Value) -> SourceConfig {
+    SourceConfig {
         connector: "vendor".to_owned(),
         default_country: None,
         lead_source: None,
         campaign: None,
         base_url: None,
-        fields,
+        fields: serde_json::from_value(fields.clone()).unwrap(),
         options: ConnectorOptions::default(),
-    };
-    Reader::new(&manifest, &options, &source)
+    }
 }
 
 impl Case {
@@ -964,6 +965,21 @@ proptest! {
                     }
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn the_connectors_that_are_built_in_can_read_with_their_own_examples() {
+    for manifest in crate::connector::Catalog::embedded().all() {
+        let examples = manifest.options.iter().filter_map(|(name, spec)| {
+            let example = spec.example.as_ref().or(spec.default.as_ref())?;
+            Some((name.clone(), serde_json::to_value(example).unwrap()))
+        });
+        for options in [serde_json::Map::new(), examples.collect()] {
+            let options = Options::of(manifest, &options);
+            let reader = Reader::new(manifest, &options, &source(&json!({})));
+            assert!(reader.is_ok(), "{}: {:?}", manifest.name, reader.err());
         }
     }
 }

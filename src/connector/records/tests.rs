@@ -84,6 +84,14 @@ fn what_is_no_record_is_an_error_that_names_its_place_only() {
 }
 
 #[test]
+fn how_deep_a_record_is_does_not_matter_before_it_is_read() {
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let page = format!(r#"{{"skip":{deep},"items":[{{"id":"7","deep":{deep}}}]}}"#);
+    let found = records(&page, "items[*]").unwrap();
+    assert_eq!(pick(&found[0], &[&path("id")]), [Some("7".to_owned())]);
+}
+
+#[test]
 fn one_bad_byte_does_not_hold_up_a_page() {
     let page = Page::new(b"\xef\xbb\xbf{\"items\":[{\"a\":\"\xff\"},{\"a\":\"b\"}]}");
     assert_eq!(page.records(&path("items[*]")).unwrap().len(), 2);
