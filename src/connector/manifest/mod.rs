@@ -21,7 +21,7 @@ pub use poll::{
     Binding, Cursor, CursorKind, Each, ErrorRule, Fetch, Join, Limits, Lookup, Method, Order,
     Paging, PagingStyle, Poll, Reaction, RequestBody, Rows, TimeFormat,
 };
-pub use record::{At, Attribution, Pivot, Record};
+pub use record::{At, Attribution, Choices, Pivot, Record, Titles};
 pub use select::{Condition, Of, OneOrMany, Scalar, Take, TextPart};
 pub use template::{Encode, Template, TemplateError, encode_url};
 pub use webhook::{
