@@ -304,6 +304,7 @@ fn anchor_store(store: &mut StoreConfig, root: &Table, directory: &Path) {
         };
         store.url = format!("sqlite:{}", anchored.display());
     }
+    anchor_secret(store.secret_key.as_mut(), root.table("store"), "secret_key");
 }
 
 /// Makes relative paths relative to the file that they stand in, whatever folder the program was

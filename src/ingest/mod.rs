@@ -18,6 +18,7 @@ mod rate_limit;
 mod redirect;
 mod refused;
 mod request_id;
+mod vendor;
 mod webhook;
 
 pub use append::Append;
@@ -25,4 +26,4 @@ pub use captcha::captcha_endpoint;
 pub use door::Door;
 pub use group_commit::{AppendError, GroupCommit, Inbox, group_commit};
 pub use page::{Page, PageStored};
-pub use webhook::{HooksState, WEB_TO_LEAD_PATH};
+pub use webhook::{HooksState, PollHint, WEB_TO_LEAD_PATH};

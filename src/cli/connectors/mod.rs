@@ -3,6 +3,7 @@
 mod list;
 mod new;
 mod show;
+mod test;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub enum ConnectorsCommand {
     Show(show::Args),
     /// Write a folder with a manifest to start from.
     New(new::Args),
+    /// Run a connector's samples, and show the leads that come of them.
+    Test(test::Args),
 }
 
 /// Runs one of them.
@@ -30,6 +33,7 @@ pub fn run(command: &ConnectorsCommand, config_path: &Path) -> Exit {
         ConnectorsCommand::List(args) => list::run(args, &catalog(config_path)),
         ConnectorsCommand::Show(args) => show::run(args, &catalog(config_path)),
         ConnectorsCommand::New(args) => new::run(args),
+        ConnectorsCommand::Test(args) => test::run(args),
     }
 }
 

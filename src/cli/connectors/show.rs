@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::{Exit, output};
 use crate::config::{closest, to_toml};
-use crate::connector::manifest::{Encode, Manifest, OptionSpec, OptionType, Poll};
+use crate::connector::manifest::{Auth, Encode, Manifest, OptionSpec, OptionType, Poll};
 use crate::connector::{Catalog, RUST};
 
 /// Arguments of `connectors show`.
@@ -136,7 +136,7 @@ fn to_text(manifest: &Manifest) -> String {
 fn add_example(text: &mut String, manifest: &Manifest) {
     let _ = writeln!(text, "  [sources.{}]", source_name(manifest));
     let _ = writeln!(text, "  connector = \"{}\"", manifest.name);
-    let first = manifest.auth.values().next().map(|auth| auth.needs());
+    let first = manifest.auth.values().next().map(Auth::needs);
     let needed = first.unwrap_or_default();
     let keys = manifest
         .webhook

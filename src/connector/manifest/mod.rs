@@ -23,7 +23,7 @@ pub use poll::{
 };
 pub use record::{At, Attribution, Choices, Pivot, Record, Titles};
 pub use select::{Condition, Of, OneOrMany, Scalar, Take, TextPart};
-pub use template::{Encode, Template, TemplateError, encode_url};
+pub use template::{Encode, Template, TemplateError, TemplatePart, encode_url};
 pub use webhook::{
     Answer, BodyEncoding, Encoding, Handshake, HandshakeStyle, KeyFormat, Scheme, Signature,
     TimeUnit, Timestamp, Webhook,
@@ -137,25 +137,4 @@ where
         }
     }
     deserializer.deserialize_any(Tables(std::marker::PhantomData))
-}
-
-/// Reads nothing: what connects manifests to events comes with `reader`.
-#[derive(Debug)]
-pub struct Unread;
-
-impl super::Connector for Unread {
-    fn receive(&self, _: super::Payload<'_>) -> Result<(), super::Refusal> {
-        Err(super::Refusal::malformed(
-            "connector.unread",
-            "events of this connector cannot be read yet",
-            "use a web form",
-        ))
-    }
-
-    fn extract(
-        &self,
-        _: &crate::model::Event,
-    ) -> Result<Vec<crate::model::Extracted>, super::ExtractError> {
-        Ok(Vec::new())
-    }
 }

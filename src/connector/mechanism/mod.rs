@@ -1,3 +1,14 @@
 //! What manifests are made of: signing in, proving, greeting, paging. Few, and shared by all vendors.
 
+pub mod auth;
+pub mod body;
 pub mod call;
+pub mod client;
+pub mod handshake;
+pub mod rate;
+pub mod redact;
+pub mod sealed;
+pub mod signature;
+#[cfg(test)]
+pub(crate) mod testing;
+mod words;
