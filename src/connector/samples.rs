@@ -493,7 +493,9 @@ fn changed(file: &HttpFile, in_header: bool) -> HttpFile {
     }
     let mut headers = file.headers.clone();
     if in_header {
-        headers.values_mut().for_each(|value| value.push('x'));
+        for value in headers.values_mut() {
+            value.push('x');
+        }
     }
     HttpFile {
         headers,
