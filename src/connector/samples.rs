@@ -85,7 +85,7 @@ pub fn run(folder: &Path, manifest: &Arc<Manifest>) -> Result<Vec<Outcome>, Samp
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     names.sort();
-    for name in names.iter().filter(|name| name.ends_with(".http")) {
+    for name in names.iter().filter(|name| name.strip_suffix(".http").is_some()) {
         outcomes.push(samples.webhook(name)?);
     }
     for poll in &manifest.poll {
@@ -111,7 +111,7 @@ pub fn run(folder: &Path, manifest: &Arc<Manifest>) -> Result<Vec<Outcome>, Samp
                 .strip_prefix(&prefix)
                 .and_then(|rest| rest.strip_suffix(".json"));
             if rest.is_some_and(|rest| {
-                (rest.is_empty() || rest.starts_with('-')) && !rest.ends_with(".leads")
+                (rest.is_empty() || rest.starts_with('-')) && rest.strip_suffix(".leads").is_none()
             }) {
                 outcomes.push(samples.fetched(name, &fetch.name, &fetch.lookups)?);
             }
