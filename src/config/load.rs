@@ -161,6 +161,14 @@ fn decode(
         if !report.has_error_in(name) {
             report.in_source(name, |report| {
                 source = read_source(&entry.node, catalog, report);
+                let public_url = server
+                    .as_ref()
+                    .and_then(|server| server.public_url.as_ref());
+                if let Some(read) = &source
+                    && !connectors::check_ready(read, &entry.node, public_url, report)
+                {
+                    source = None;
+                }
             });
         }
         match source {

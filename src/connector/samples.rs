@@ -85,7 +85,10 @@ pub fn run(folder: &Path, manifest: &Arc<Manifest>) -> Result<Vec<Outcome>, Samp
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     names.sort();
-    for name in names.iter().filter(|name| name.strip_suffix(".http").is_some()) {
+    for name in names
+        .iter()
+        .filter(|name| name.strip_suffix(".http").is_some())
+    {
         outcomes.push(samples.webhook(name)?);
     }
     for poll in &manifest.poll {

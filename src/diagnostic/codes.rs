@@ -11,6 +11,10 @@ pub const CODES: &[(&str, &str)] = &[
         "an allowed origin is not written as browsers send it",
     ),
     (
+        "config.bad_option",
+        "an option of a connector does not fit its manifest: a path, a scheme or a field",
+    ),
+    (
         "config.bad_schedule",
         "a schedule is not written as in crontab",
     ),
