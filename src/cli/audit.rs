@@ -53,6 +53,7 @@ fn to_json(books: &BTreeMap<SourceName, AuditLine>) -> Value {
             }
             row["waiting"] = json!(line.waiting);
             row["delivering"] = json!(line.delivering);
+            row["fetching"] = json!(line.fetching);
             row["in_flight"] = json!(line.in_flight());
             row["difference"] = json!(line.difference());
             (source.to_string(), row)
@@ -80,6 +81,7 @@ pub fn table(books: &BTreeMap<SourceName, AuditLine>) -> String {
         total.accepted += line.accepted;
         total.waiting += line.waiting;
         total.delivering += line.delivering;
+        total.fetching += line.fetching;
         for (end, count) in &line.ends {
             *total.ends.entry(*end).or_default() += count;
         }

@@ -223,6 +223,7 @@ mod tests {
             ends: BTreeMap::from([(End::Merged, 1)]),
             waiting: 1,
             delivering: 0,
+            fetching: 0,
         };
         let books = BTreeMap::from([(SourceName::new("demo"), line)]);
         assert_eq!(

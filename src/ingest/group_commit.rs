@@ -1,4 +1,6 @@
-//! Many requests, one commit: whoever arrives while the disk is busy shares the next sync.
+//! Many requests, one commit: whoever arrives while the disk is busy shares the next sync. Pages
+//! that were read from vendors come in by the same writer, each by itself: a page whose reader was
+//! overtaken is refused alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
 
+use super::page::{Page, PageStored};
 use crate::edge::clock::SharedClock;
 use crate::model::{EventId, Millis, NewEvent};
-use crate::store::{InboxRow, InboxWriter, Store, StoreError};
+use crate::store::{InboxPage, InboxRow, InboxWriter, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// The most events in one commit.
@@ -41,14 +44,31 @@ pub enum AppendError {
     /// The store cannot write: disk full, database lost, or shutting down.
     #[error("the store cannot write")]
     Unavailable,
+    /// A page only: its lease is another's now.
+    #[error("another node has taken over what this one was reading")]
+    Fenced,
+    /// A page only: one of its cursors is not where it was.
+    #[error("a cursor was moved by somebody else meanwhile")]
+    Conflict,
+    /// A page only: more than one transaction should take.
+    #[error(
+        "the page is too large: 10,000 events, 1,000 cursors and 64 MiB are the most, and contexts of 100 levels"
+    )]
+    TooLarge,
 }
 
 type Sender = oneshot::Sender<Result<EventId, AppendError>>;
 
 #[derive(Debug)]
-struct Waiting {
-    row: InboxRow,
-    done: Sender,
+enum Waiting {
+    Event { row: InboxRow, done: Sender },
+    Page(Box<WaitingPage>),
+}
+
+#[derive(Debug)]
+struct WaitingPage {
+    page: InboxPage,
+    done: oneshot::Sender<Result<PageStored, AppendError>>,
 }
 
 impl Inbox {
@@ -56,7 +76,7 @@ impl Inbox {
     pub async fn append(&self, event: NewEvent) -> Result<EventId, AppendError> {
         let (done, committed) = oneshot::channel();
         self.queue
-            .try_send(Waiting {
+            .try_send(Waiting::Event {
                 row: event.into(),
                 done,
             })
@@ -64,6 +84,19 @@ impl Inbox {
                 mpsc::error::TrySendError::Full(_) => AppendError::Full,
                 mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable,
             })?;
+        committed.await.unwrap_or(Err(AppendError::Unavailable))
+    }
+
+    /// Stores a page and moves its cursors, all at once or nothing of it; returns once that is on
+    /// disk. Waits for its turn while many requests wait for the disk. Should the caller stop
+    /// waiting, the page may be stored or not: its cursors say.
+    pub async fn append_page(&self, page: Page) -> Result<PageStored, AppendError> {
+        let page = page.into_rows()?;
+        let (done, committed) = oneshot::channel();
+        self.queue
+            .send(Waiting::Page(Box::new(WaitingPage { page, done })))
+            .await
+            .map_err(|_| AppendError::Unavailable)?;
         committed.await.unwrap_or(Err(AppendError::Unavailable))
     }
 }
@@ -76,6 +109,8 @@ pub struct GroupCommit {
     rows: Vec<InboxRow>,
     /// Who waits for each of `rows`.
     senders: Vec<Sender>,
+    /// Taken from the queue after them: its turn is next.
+    page: Option<Box<WaitingPage>>,
     writer: InboxWriter,
     flow: Flow,
     /// Events refused since the inbox could last be written.
@@ -144,6 +179,7 @@ pub fn group_commit(
             queue,
             rows: Vec::with_capacity(MOST_EVENTS),
             senders: Vec::with_capacity(MOST_EVENTS),
+            page: None,
             writer,
             flow: Flow {
                 since: Millis(0),
@@ -164,25 +200,74 @@ impl GroupCommit {
     pub fn run(&mut self, runtime: &Handle) {
         self.rows.clear();
         self.senders.clear();
+        self.page = None;
         while let Some(first) = self.queue.blocking_recv() {
             self.take(first);
             self.gather();
-            let answers = runtime.block_on(self.commit());
-            // A task that is woken from outside its runtime goes through a lock and may cost a
-            // call to the system: that is for one task to pay, not for each that waits.
-            runtime.spawn(async move { answers.give() });
+            if !self.rows.is_empty() {
+                let answers = runtime.block_on(self.commit());
+                // A task that is woken from outside its runtime goes through a lock and may cost a
+                // call to the system: that is for one task to pay, not for each that waits.
+                runtime.spawn(async move { answers.give() });
+            }
+            if let Some(page) = self.page.take() {
+                runtime.block_on(self.commit_page(*page));
+            }
         }
     }
 
-    /// Waits for events, commits them as far as one transaction takes them, and answers those who
-    /// wait for it. Returns how many events it has answered: 0 at the end, when no more can come.
+    /// Waits for events, commits them as far as one transaction takes them, then the page that has
+    /// come after them, if one has, and answers those who wait for it. Returns how many it has
+    /// answered: 0 at the end, when no more can come.
     pub async fn step(&mut self) -> usize {
         let Some(first) = self.queue.recv().await else {
             return 0;
         };
         self.take(first);
         self.take_queued();
-        self.commit().await.give()
+        let mut answered = 0;
+        if !self.rows.is_empty() {
+            answered += self.commit().await.give();
+        }
+        if let Some(page) = self.page.take() {
+            self.commit_page(*page).await;
+            answered += 1;
+        }
+        answered
+    }
+
+    async fn commit_page(&mut self, WaitingPage { page, done }: WaitingPage) {
+        let count = page.rows.len();
+        let now = self.clock.now();
+        let first = EventId(self.store.take_ids(now, count).first());
+        let result = match self.append_page(first, &page, now).await {
+            Ok(()) => {
+                self.page_committed(count);
+                Ok(PageStored { first, count })
+            }
+            Err(StoreError::Fenced) => Err(AppendError::Fenced),
+            Err(StoreError::Conflict) => Err(AppendError::Conflict),
+            Err(error) => {
+                self.failed(count.max(1), &error);
+                Err(AppendError::Unavailable)
+            }
+        };
+        // Whoever no longer waits reads from the cursors how far it got.
+        let _ = done.send(result);
+    }
+
+    async fn append_page(
+        &mut self,
+        first: EventId,
+        page: &InboxPage,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        if let Some(lease) = &page.lease {
+            self.store.confirm_lease(lease).await?;
+        }
+        self.store.reach("ingest.before_append").await?;
+        self.writer.append_page(first, page, now).await?;
+        self.store.reach("ingest.after_append").await
     }
 
     async fn commit(&mut self) -> Answers {
@@ -211,12 +296,19 @@ impl GroupCommit {
     }
 
     fn take(&mut self, waiting: Waiting) {
-        self.rows.push(waiting.row);
-        self.senders.push(waiting.done);
+        match waiting {
+            Waiting::Event { row, done } => {
+                self.rows.push(row);
+                self.senders.push(done);
+            }
+            Waiting::Page(page) => self.page = Some(page),
+        }
     }
 
     fn take_queued(&mut self) {
+        // What comes after a page must not come before it.
         while self.rows.len() < MOST_EVENTS
+            && self.page.is_none()
             && let Ok(next) = self.queue.try_recv()
         {
             self.take(next);
@@ -225,6 +317,9 @@ impl GroupCommit {
 
     fn gather(&mut self) {
         for _ in 0..MOST_YIELDS {
+            if self.page.is_some() {
+                return;
+            }
             let before = self.rows.len();
             std::thread::yield_now();
             self.take_queued();
@@ -235,15 +330,27 @@ impl GroupCommit {
     }
 
     fn committed(&mut self, events: usize) {
+        self.note_commit(events);
+        let now = self.clock.now();
+        self.store.note_crowd(self.flow.count(events, now), now);
+        self.store.inbox_changed.notify_one();
+    }
+
+    /// A page is no crowd: no one who sends waits behind it, so the other loops need not rest.
+    fn page_committed(&mut self, events: usize) {
+        self.note_commit(events);
+        if events > 0 {
+            self.store.inbox_changed.notify_one();
+        }
+    }
+
+    fn note_commit(&mut self, events: usize) {
         debug!(events, "committed");
         if self.refused > 0 {
             let refused = std::mem::take(&mut self.refused);
             info!(refused, "the inbox can be written again");
         }
         self.metrics.events_per_commit.observe(events as f64);
-        let now = self.clock.now();
-        self.store.note_crowd(self.flow.count(events, now), now);
-        self.store.inbox_changed.notify_one();
     }
 
     /// Said when it begins, not of each commit: a full disk may be where the log is, too.
@@ -256,115 +363,4 @@ impl GroupCommit {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use futures_util::future::join_all;
-    use futures_util::{FutureExt as _, poll};
-
-    use super::*;
-    use crate::edge::clock::ManualClock;
-    use crate::model::{EventMeta, SourceName};
-    use crate::store::Access;
-
-    struct Bench {
-        folder: tempfile::TempDir,
-        store: Arc<Store>,
-        inbox: Inbox,
-        group_commit: GroupCommit,
-    }
-
-    async fn bench(capacity: usize) -> Bench {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}/test.db", folder.path().display());
-        let store = Store::open(&crate::config::StoreConfig::at(&url), Access::Daemon)
-            .await
-            .unwrap();
-        let clock = ManualClock::at(Millis(1_772_359_200_000));
-        let (inbox, group_commit) =
-            group_commit(Arc::clone(&store), capacity, clock, Metrics::new()).unwrap();
-        Bench {
-            folder,
-            store,
-            inbox,
-            group_commit,
-        }
-    }
-
-    fn event(body: &'static str) -> NewEvent {
-        NewEvent {
-            source: SourceName::new("demo"),
-            received_at: Millis(7),
-            content_type: "text/plain".to_owned(),
-            meta: EventMeta {
-                request_id: "r".to_owned(),
-                ..EventMeta::default()
-            },
-            body: Bytes::from_static(body.as_bytes()),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_step_commits_all_that_is_queued_in_its_order_and_waits_for_no_more() {
-        let mut bench = bench(10).await;
-        assert!(bench.group_commit.step().now_or_never().is_none());
-        let inbox = &bench.inbox;
-        let mut appends = Box::pin(join_all(
-            ["a", "b", "c"].map(|body| inbox.append(event(body))),
-        ));
-        assert!(poll!(&mut appends).is_pending());
-        assert_eq!(bench.group_commit.step().await, 3);
-        let receipts = appends.await.into_iter().map(Result::unwrap);
-        let stored = bench.store.events_after(EventId(0), 10).await.unwrap();
-        let stored = stored.into_iter().map(|event| {
-            assert_eq!(event.received_at, Millis(7));
-            assert_eq!(event.content_type, "text/plain");
-            assert_eq!(event.meta.request_id, "r");
-            (event.id, event.received.body)
-        });
-        let expected: Vec<_> = receipts.zip(["a", "b", "c"].map(Bytes::from)).collect();
-        assert_eq!(stored.collect::<Vec<_>>(), expected);
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_committed_is_refused_and_the_next_is_taken_once_it_can_be() {
-        let mut bench = bench(1).await;
-        let file = bench.folder.path().join("test.db-inbox");
-        let other = rusqlite::Connection::open(file).unwrap();
-        for round in ["first", "second"] {
-            other
-                .execute_batch("ALTER TABLE event RENAME TO gone")
-                .unwrap();
-            let mut refused = Box::pin(bench.inbox.append(event(round)));
-            assert!(poll!(&mut refused).is_pending());
-            // There is room for one that waits.
-            let full = bench.inbox.append(event("one too many")).now_or_never();
-            assert_eq!(full, Some(Err(AppendError::Full)));
-            assert_eq!(bench.group_commit.step().await, 1);
-            assert_eq!(refused.await, Err(AppendError::Unavailable));
-
-            other
-                .execute_batch("ALTER TABLE gone RENAME TO event")
-                .unwrap();
-            let mut taken = Box::pin(bench.inbox.append(event(round)));
-            assert!(poll!(&mut taken).is_pending());
-            bench.group_commit.step().await;
-            taken.await.unwrap();
-        }
-        let stored = bench.store.events_after(EventId(0), 10).await.unwrap();
-        assert_eq!(stored.len(), 2);
-    }
-
-    #[test]
-    fn many_small_commits_in_a_moment_are_a_flood() {
-        let mut flow = Flow {
-            since: Millis(0),
-            events: 0,
-        };
-        let mut count = |events, at| flow.count(events, Millis(at));
-        assert_eq!(count(60, 1_000), 60);
-        assert_eq!(count(60, 1_009), 120);
-        assert_eq!(count(3, 1_010), 3, "another moment");
-        assert_eq!(count(99, 1_011), 102);
-        assert_eq!(count(3, 5), 3, "the clock went back");
-    }
-}
+mod tests;

@@ -188,7 +188,11 @@ impl From<AppendError> for Refused {
                 Self::new(status, "inbox.full", "too many requests are waiting", hint)
                     .retry_after(1)
             }
-            AppendError::Unavailable => Self::new(
+            // The others refuse pages, which no request brings.
+            AppendError::Unavailable
+            | AppendError::Fenced
+            | AppendError::Conflict
+            | AppendError::TooLarge => Self::new(
                 status,
                 "inbox.unavailable",
                 "nothing can be stored right now",

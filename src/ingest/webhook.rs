@@ -364,7 +364,7 @@ fn meta(request: &Parts, request_id: String) -> Result<EventMeta, Refused> {
         referer: text(REFERER),
         accept_language: text(ACCEPT_LANGUAGE),
         idempotency_key,
-        captcha: None,
+        ..EventMeta::default()
     })
 }
 

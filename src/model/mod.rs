@@ -12,7 +12,7 @@ mod time;
 
 pub use delivery::{DeadLetter, Delivery, Destination};
 pub use end::End;
-pub use event::{CaptchaVerdict, Event, EventMeta, NewEvent};
+pub use event::{CaptchaVerdict, Door, Event, EventMeta, MAX_CONTEXT_DEPTH, NewEvent};
 pub use id::{DeliveryId, EventId, InvalidId, LeadId};
 pub use lead::{Held, Lead};
 pub use source::SourceName;

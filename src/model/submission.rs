@@ -11,6 +11,9 @@ pub struct Extracted {
     pub ordinal: u32,
     /// The vendor's or the sender's own id of this submission; the same id twice is one submission.
     pub vendor_id: Option<String>,
+    /// The vendor's version of the record, such as when it was last changed: the same id with the
+    /// same version says nothing new.
+    pub version: Option<String>,
     /// When the person sent it, if the payload says so.
     pub at: Option<Millis>,
     /// Raw text by lead field: the names of `model::field`, and others as they were sent.
@@ -34,6 +37,16 @@ pub enum Verdict {
     Spam(String),
     /// A person must look at it first. The text says why.
     Review(String),
+    /// No lead, such as a form that was only begun: kept, not synced. The text says why.
+    Skipped(String),
+    /// The person no longer wants to be written to: changes the opt-outs and consent of a lead that
+    /// is known, and never makes one. The text says how we know.
+    OptOut(String),
+    /// The vendor's record was deleted or taken back: kept, not synced. The text says how we know.
+    Withdrawn(String),
+    /// Only names a record, which is to be fetched with these values in the request. In flight
+    /// until the fetch has ended.
+    Fetch(BTreeMap<String, String>),
 }
 
 /// One person's data, normalised.

@@ -1,25 +1,36 @@
 //! What becomes of an event: pure. The same event, configuration and knowledge always give the
-//! same changes; time and ids are arguments.
+//! same changes; time and ids are arguments. `verdict` decides what is no lead.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod known;
+mod prepared;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::normalise::{NormaliseContext, Normalised, assess, normalise};
-use super::resolve::{Changed, KeyHasher, Resolution, contradicts, merge, resolve};
+use super::normalise::{NormaliseContext, assess};
+use super::resolve::{Changed, KeyHasher, Resolution, contradicts, merge};
 use crate::config::{Config, SourceConfig};
-use crate::connector::{Connector, ExtractError, connector_of};
+use crate::connector::{Connector, connector_of};
 use crate::deliver::salesforce::Mapping;
 use crate::model::{
-    DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyHash, KeyKind, Lead,
-    LeadId, Millis, Note, SourceName, Submission, Verdict,
+    DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyKind, Lead, LeadId,
+    Millis, Note, SourceName, Submission, Verdict,
 };
 use crate::store::{
-    Changes, KnownLead, LastSubmission, NewKey, StoredSubmission, TimelineEntry, Touch,
+    Changes, KnownLead, LastSubmission, NewKey, RecordHasher, StoredSubmission, TimelineEntry,
+    Touch,
 };
+
+pub use known::Known;
+use prepared::Person;
+pub use prepared::{Prepared, read};
 
 /// The most leads that one key leads to. A mailbox that more people share tells nobody from anybody,
 /// and each submission from it would have to look at all of them.
@@ -34,6 +45,8 @@ pub struct Rules {
     pub sources: HashMap<SourceName, SourceRules>,
     /// Hashes match keys, and what else is to be recognised but not shown.
     pub keys: KeyHasher,
+    /// Hashes what vendors' records are known by.
+    pub records: RecordHasher,
     /// The configuration, as leads name it.
     pub config_hash: String,
 }
@@ -48,6 +61,7 @@ impl Rules {
                 .map(|(name, source)| (name.clone(), SourceRules::of(source)))
                 .collect(),
             keys: KeyHasher::new(key_secret),
+            records: RecordHasher::new(key_secret),
             config_hash: config.hash.clone(),
         }
     }
@@ -69,204 +83,6 @@ impl SourceRules {
             duplicate_window: config.options.duplicate_window(),
             connector: connector_of(config),
         }
-    }
-}
-
-/// An event, read: what was found in it, or why it cannot be understood.
-#[derive(Debug)]
-pub struct Prepared {
-    /// The event.
-    pub event: Event,
-    /// Processed before, and now to be decided anew: its lead is sent whole.
-    pub replayed: bool,
-    found: Result<Vec<Person>, ExtractError>,
-}
-
-/// A submission that was found in an event, and what it is recognised by.
-#[derive(Debug)]
-pub struct Person {
-    normalised: Normalised,
-    content: i64,
-    keys: Vec<KeyHash>,
-    /// The sender's own id of the submission, as a key.
-    vendor_key: Option<KeyHash>,
-}
-
-/// Reads an event: what was found in it, or why it cannot be understood.
-pub fn read(event: &Event, rules: &Rules) -> Result<Vec<Person>, ExtractError> {
-    let Some(source) = rules.sources.get(&event.source) else {
-        return Err(unknown_source(event));
-    };
-    let found = source.connector.extract(event)?;
-    let people = found
-        .into_iter()
-        .map(|extracted| Person::new(normalise(event, extracted, &source.context), rules));
-    Ok(people.collect())
-}
-
-impl Prepared {
-    /// An event, and what [`read`] found in it.
-    pub fn new(event: Event, replayed: bool, found: Result<Vec<Person>, ExtractError>) -> Self {
-        Self {
-            event,
-            replayed,
-            found,
-        }
-    }
-
-    /// An event that reading has failed on for a fault of ours.
-    pub fn crashed(event: Event, replayed: bool) -> Self {
-        let error = ExtractError {
-            code: "event.crashed",
-            message: "reading it failed: this is a fault of leadstream".to_owned(),
-            hint: format!(
-                "please report it; after an update, run `leadstream replay {}`",
-                event.id
-            ),
-        };
-        Self {
-            event,
-            replayed,
-            found: Err(error),
-        }
-    }
-
-    /// An event that the store cannot read back whole.
-    pub fn damaged(event: Event, replayed: bool) -> Self {
-        let error = ExtractError {
-            code: "event.damaged",
-            message: "what was received with it cannot be read back from the store".to_owned(),
-            hint: format!(
-                "restore the store from a backup and run `leadstream replay {}`; check the disk",
-                event.id
-            ),
-        };
-        Self {
-            event,
-            replayed,
-            found: Err(error),
-        }
-    }
-
-    /// The match keys of all that was found in it, and the sender's own ids.
-    pub fn keys(&self) -> impl Iterator<Item = KeyHash> {
-        self.people().flat_map(Person::all_keys)
-    }
-
-    fn people(&self) -> impl Iterator<Item = &Person> {
-        self.found.as_deref().unwrap_or_default().iter()
-    }
-}
-
-fn unknown_source(event: &Event) -> ExtractError {
-    ExtractError {
-        code: "event.unknown_source",
-        message:
-            "its source is no longer in the configuration, or was fenced off because of an error"
-                .to_owned(),
-        hint: format!(
-            "bring back or mend [sources.{}], restart, and run `leadstream replay {}`",
-            event.source, event.id
-        ),
-    }
-}
-
-impl Person {
-    fn new(normalised: Normalised, rules: &Rules) -> Self {
-        let submission = &normalised.submission;
-        Self {
-            content: content(submission, &rules.keys),
-            keys: submission
-                .keys
-                .iter()
-                .map(|key| rules.keys.hash(key))
-                .collect(),
-            vendor_key: submission.vendor_id.as_deref().map(|id| {
-                let texts = ["vendor_id", &*submission.source, id];
-                KeyHash(rules.keys.hash_texts(texts.into_iter()))
-            }),
-            normalised,
-        }
-    }
-
-    fn all_keys(&self) -> impl Iterator<Item = KeyHash> {
-        self.keys.iter().copied().chain(self.vendor_key)
-    }
-}
-
-/// Keyed hash of source and values: what two clicks on one button have in common.
-fn content(submission: &Submission, keys: &KeyHasher) -> i64 {
-    let values = submission.fields.iter().chain(&submission.attribution);
-    let texts = values.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-    keys.hash_texts(std::iter::once(&*submission.source).chain(texts))
-}
-
-/// What is known of the people whom a batch of events may concern; grows as the batch is decided.
-#[derive(Debug, Default)]
-pub struct Known {
-    leads: HashMap<LeadId, KnownLead>,
-    by_key: HashMap<KeyHash, Vec<LeadId>>,
-    /// Leads whose delivery was decided in this batch, and where it stands among the changes.
-    decided: HashMap<LeadId, usize>,
-    changed: BTreeSet<LeadId>,
-    /// Those that the store cannot read back.
-    damaged: BTreeSet<LeadId>,
-}
-
-impl Known {
-    /// What the store says.
-    pub fn new(
-        leads: impl IntoIterator<Item = KnownLead>,
-        keys: impl IntoIterator<Item = (KeyHash, LeadId)>,
-        damaged: BTreeSet<LeadId>,
-    ) -> Self {
-        let mut known = Self {
-            damaged,
-            ..Self::default()
-        };
-        known
-            .leads
-            .extend(leads.into_iter().map(|lead| (lead.lead.id, lead)));
-        for (key, lead) in keys {
-            known.by_key.entry(key).or_default().push(lead);
-        }
-        known
-    }
-
-    /// The last of the deliveries that are on their way to these people; 0 if there are none.
-    pub fn highest_delivery(&self) -> i64 {
-        let open = self.leads.values().filter_map(|known| known.delivering);
-        open.map(|delivery| delivery.0).max().unwrap_or(0)
-    }
-
-    /// The leads that changed, as they are now.
-    pub fn into_changed_leads(mut self) -> Vec<KnownLead> {
-        let leads = &mut self.leads;
-        self.changed
-            .iter()
-            .filter_map(|id| leads.remove(id))
-            .collect()
-    }
-
-    /// Whether this may be a person whose lead cannot be read back.
-    fn is_damaged(&self, person: &Person) -> bool {
-        let leads = person.all_keys().filter_map(|key| self.by_key.get(&key));
-        !self.damaged.is_empty() && leads.flatten().any(|lead| self.damaged.contains(lead))
-    }
-
-    /// The leads that had this very submission before, by the sender's own id of it.
-    fn leads_of_vendor_id(&self, person: &Person) -> &[LeadId] {
-        let leads = person.vendor_key.and_then(|key| self.by_key.get(&key));
-        leads.map_or(&[], Vec::as_slice)
-    }
-
-    fn resolve(&self, submission: &Submission, keys: &KeyHasher) -> Resolution {
-        resolve(submission, |key| {
-            let leads = self.by_key.get(&keys.hash(key)).into_iter().flatten();
-            leads
-                .filter_map(|id| self.leads.get(id))
-                .map(|known| &known.lead)
-        })
     }
 }
 
@@ -379,6 +195,15 @@ fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// Whose a submission is.
+struct Found {
+    resolution: Resolution,
+    /// By the sender's own id of it: the lead had it before.
+    is_sent_before: bool,
+    /// That id is of a lead which this one contradicts.
+    is_id_reused: bool,
+}
+
 struct Decision<'a> {
     event: &'a Event,
     force: bool,
@@ -396,36 +221,45 @@ impl Decision<'_> {
 
     fn decide(mut self, next_id: &mut dyn FnMut() -> i64) {
         let row = self.row();
-        let reason = match &self.person.normalised.verdict {
-            Verdict::Genuine => None,
-            Verdict::Test(why) => Some((End::Filtered, format!("test: {why}"))),
-            Verdict::Spam(why) => Some((End::Filtered, format!("spam: {why}"))),
-            Verdict::Review(why) => Some((End::Review, why.clone())),
-        };
-        // A replay is a person's word that it is a lead after all.
-        if let Some((end, reason)) = reason.filter(|(end, _)| *end == End::Filtered || !self.force)
-        {
-            self.changes.submissions.push(row.ended(end, &reason));
-            return;
+        let person = self.person;
+        self.note_record();
+        match &person.normalised.verdict {
+            Verdict::Genuine => {}
+            Verdict::Test(why) => return self.filter(row, &format!("test: {why}")),
+            Verdict::Spam(why) => return self.filter(row, &format!("spam: {why}")),
+            Verdict::Skipped(why) => return self.filter(row, &format!("skipped: {why}")),
+            // A replay is a person's word that it is a lead after all.
+            Verdict::Review(_) if self.force => {}
+            Verdict::Review(why) => {
+                self.changes.submissions.push(row.ended(End::Review, why));
+                return;
+            }
+            Verdict::OptOut(_) => return self.opt_out(row, next_id),
+            Verdict::Withdrawn(why) => return self.withdraw(row, why),
+            Verdict::Fetch(bindings) => return self.fetch(row, bindings),
         }
         if let Err(problem) = assess(self.submission()) {
             self.bury(row, problem.code, problem.message, problem.hint);
             return;
         }
-        if self.known.is_damaged(self.person) {
-            let hint = format!(
-                "restore the store from a backup, or delete that lead there, and run `leadstream replay {}`",
-                self.event.id
-            );
-            self.bury(
-                row,
-                "lead.damaged",
-                "the lead that it may belong to cannot be read back from the store",
-                hint,
-            );
+        if self.known.is_damaged(person) {
+            self.bury_damaged(row);
             return;
         }
         self.attach(row, next_id);
+    }
+
+    fn bury_damaged(&mut self, row: StoredSubmission) {
+        let hint = format!(
+            "restore the store from a backup, or delete that lead there, and run `leadstream replay {}`",
+            self.event.id
+        );
+        self.bury(
+            row,
+            "lead.damaged",
+            "the lead that it may belong to cannot be read back from the store",
+            hint,
+        );
     }
 
     fn bury(&mut self, row: StoredSubmission, code: &str, message: &str, hint: String) {
@@ -451,22 +285,35 @@ impl Decision<'_> {
         }
     }
 
-    /// Finds or makes the lead, merges, and decides what is to be sent.
-    fn attach(&mut self, mut row: StoredSubmission, next_id: &mut dyn FnMut() -> i64) {
+    /// Whose the submission is.
+    fn find(&self) -> Found {
         let named = self.known.leads_of_vendor_id(self.person);
         let sent_before = named.iter().copied().find(|lead| {
             let known = self.known.leads.get(lead);
             known.is_some_and(|known| !contradicts(&known.lead, self.submission()))
         });
-        let named = named.first().copied();
-        let mut resolution = match sent_before {
+        let resolution = match sent_before {
             Some(lead) => Resolution {
                 lead: Some(lead),
                 ..Resolution::default()
             },
             None => self.known.resolve(self.submission(), &self.rules.keys),
         };
-        let is_id_reused = named.is_some() && sent_before.is_none();
+        Found {
+            resolution,
+            is_sent_before: sent_before.is_some(),
+            is_id_reused: sent_before.is_none() && !named.is_empty(),
+        }
+    }
+
+    /// Finds or makes the lead, merges, and decides what is to be sent.
+    fn attach(&mut self, mut row: StoredSubmission, next_id: &mut dyn FnMut() -> i64) {
+        let person = self.person;
+        let Found {
+            mut resolution,
+            is_sent_before,
+            is_id_reused,
+        } = self.find();
         if is_id_reused {
             resolution.note_reused_id();
         }
@@ -483,17 +330,57 @@ impl Decision<'_> {
             // Resolving only answers with leads that are known.
             return;
         };
-        let duplicate = sent_before.is_some()
+        let duplicate = is_sent_before
             || ((row.vendor_id.is_none() || is_id_reused)
-                && known.last.content == self.person.content
+                && known.last.content == person.content
                 && Some(self.event.received_at.since(known.last.received_at)) <= window);
         known.last = LastSubmission {
-            content: self.person.content,
+            content: person.content,
             received_at: self.event.received_at,
         };
 
+        // An id that others have had says nothing of who this is.
+        let vendor_key = person.vendor_key.filter(|_| !is_id_reused);
+        for key in person.keys.iter().copied().chain(vendor_key) {
+            let leads = self.known.by_key.entry(key).or_default();
+            if !leads.contains(&id) && leads.len() < MOST_LEADS_A_KEY {
+                let nth = leads.len();
+                self.changes.keys.push(NewKey { key, nth, lead: id });
+                leads.push(id);
+            }
+        }
+        let said = &person.normalised.submission;
+        let Some((changed, notes)) = self.fold(id, is_new, said, &mut row, next_id) else {
+            return;
+        };
+        if duplicate && row.outcome == Some(End::Merged) {
+            row.reason = Some("duplicate".to_owned());
+        }
+        let kind = match (is_new, duplicate) {
+            (true, _) => "created",
+            (false, true) => "duplicate",
+            (false, false) => "merged",
+        };
+        self.write_down(id, kind, &resolution, &changed, &notes);
+        if !duplicate {
+            self.touch(id);
+        }
+        self.changes.submissions.push(row);
+    }
+
+    /// Merges what was said into a lead that is known, and decides what is to be sent of it. Says in
+    /// `row` what becomes of it; gives what changed, and what mapping notes.
+    fn fold(
+        &mut self,
+        id: LeadId,
+        is_new: bool,
+        said: &Submission,
+        row: &mut StoredSubmission,
+        next_id: &mut dyn FnMut() -> i64,
+    ) -> Option<(Changed, Vec<Note>)> {
+        let known = self.known.leads.get_mut(&id)?;
         let mapping = &self.rules.mapping;
-        let changed = merge(&mut known.lead, &self.person.normalised.submission);
+        let changed = merge(&mut known.lead, said);
         let record = &known.lead.record;
         let mut mapped = mapping.fields(record);
         // What Salesforce was to hold before; `None` if that is what it is to hold now.
@@ -518,47 +405,21 @@ impl Decision<'_> {
                 None => wanted.clear(),
             }
         }
-        let in_salesforce = known.lead.salesforce_id.clone();
+        let in_salesforce = known.lead.salesforce_id.is_some();
         let on_its_way = known.delivering.is_some() || self.known.decided.contains_key(&id);
-        let needed = self.force || is_other || (known.lead.salesforce_id.is_none() && !on_its_way);
+        let needed = self.force || is_other || (!in_salesforce && !on_its_way);
 
         self.known.changed.insert(id);
-        // An id that others have had says nothing of who this is.
-        let vendor_key = self.person.vendor_key.filter(|_| !is_id_reused);
-        for key in self.person.keys.iter().copied().chain(vendor_key) {
-            let leads = self.known.by_key.entry(key).or_default();
-            if !leads.contains(&id) && leads.len() < MOST_LEADS_A_KEY {
-                let nth = leads.len();
-                self.changes.keys.push(NewKey { key, nth, lead: id });
-                leads.push(id);
-            }
-        }
         row.lead = Some(id);
         if needed && !wanted.is_empty() {
             // An earlier delivery has ended, perhaps with its answer lost.
-            let unsure = !is_new && !on_its_way && in_salesforce.is_none();
+            let unsure = !is_new && !on_its_way && !in_salesforce;
             row.delivery = Some(self.deliver(id, wanted, unsure, next_id));
         } else {
             row.outcome = Some(End::Merged);
-            row.reason = Some(
-                if duplicate {
-                    "duplicate"
-                } else {
-                    "nothing to change"
-                }
-                .to_owned(),
-            );
+            row.reason = Some("nothing to change".to_owned());
         }
-        let kind = match (is_new, duplicate) {
-            (true, _) => "created",
-            (false, true) => "duplicate",
-            (false, false) => "merged",
-        };
-        self.write_down(id, kind, &resolution, &changed, &mapped.notes);
-        if !duplicate {
-            self.touch(id);
-        }
-        self.changes.submissions.push(row);
+        Some((changed, mapped.notes))
     }
 
     fn new_lead(&mut self, id: LeadId) -> LeadId {

@@ -114,6 +114,11 @@ impl Process {
         if !changes.deliveries.is_empty() {
             self.store.outbox_changed.notify_one();
         }
+        if !changes.fetches.is_empty() {
+            // Those who wait now, and one who is about to.
+            self.store.fetch_changed.notify_waiters();
+            self.store.fetch_changed.notify_one();
+        }
         self.count(&changes);
         debug!(
             events = prepared.len(),
@@ -211,7 +216,7 @@ impl Process {
 }
 
 /// What the store knows of the people in `prepared`.
-async fn load(write: &mut Write, prepared: &[Prepared]) -> Result<Known, StoreError> {
+pub(super) async fn load(write: &mut Write, prepared: &[Prepared]) -> Result<Known, StoreError> {
     let keys: BTreeSet<_> = prepared.iter().flat_map(Prepared::keys).collect();
     let keys = write
         .leads_by_keys(&keys.into_iter().collect::<Vec<_>>())

@@ -15,12 +15,14 @@ pub struct AuditLine {
     pub waiting: u64,
     /// Events whose delivery is on its way.
     pub delivering: u64,
+    /// Events that name a record which is still to be fetched, and have no delivery on its way.
+    pub fetching: u64,
 }
 
 impl AuditLine {
     /// Events that are not at their end.
     pub fn in_flight(&self) -> u64 {
-        self.waiting + self.delivering
+        self.waiting + self.delivering + self.fetching
     }
 
     /// Accepted less all that is accounted for: above zero, leads are missing; below, counted twice.
@@ -53,6 +55,13 @@ pub(super) const ENDS_OF: &str = ends_of!("WHERE event_id {in $1}");
 const DELIVERING: &str = "SELECT s.source, COUNT(DISTINCT s.event_id) FROM delivery d \
      JOIN submission s ON s.delivery_id = d.id \
      WHERE d.state IN ('pending', 'sending') AND s.outcome IS NULL GROUP BY s.source";
+
+/// Likewise from what is to be fetched. An event of which a delivery is on its way counts there.
+const FETCHING: &str = "SELECT s.source, COUNT(DISTINCT s.event_id) FROM fetch_task f \
+     JOIN submission s ON s.event_id = f.event_id AND s.ordinal = f.ordinal \
+     WHERE s.outcome IS NULL AND NOT EXISTS (SELECT 1 FROM submission o JOIN delivery d \
+     ON d.id = o.delivery_id WHERE o.event_id = s.event_id AND o.outcome IS NULL \
+     AND d.state IN ('pending', 'sending')) GROUP BY s.source";
 
 /// With those that are no longer kept; what is about to leave the inbox stands in the ledger.
 const ACCEPTED: &str = "SELECT source, COUNT(*) FROM event \
@@ -88,6 +97,7 @@ impl Store {
         let connection = &mut view.connection();
         let ends: Vec<(String, i64, i64)> = query(ENDS).all(connection).await?;
         let delivering: Vec<(String, i64)> = query(DELIVERING).all(connection).await?;
+        let fetching: Vec<(String, i64)> = query(FETCHING).all(connection).await?;
         let pruned: Vec<(String, String, i64)> = query(PRUNED).all(connection).await?;
         let accepted: Vec<(String, i64)> = query(ACCEPTED).all(connection).await?;
         let waiting: Vec<(String, i64)> = query(WAITING).all(connection).await?;
@@ -117,6 +127,9 @@ impl Store {
         }
         for (source, count) in &delivering {
             line(source, &|line| line.delivering = *count as u64);
+        }
+        for (source, count) in &fetching {
+            line(source, &|line| line.fetching = *count as u64);
         }
         for (source, count) in &waiting {
             line(source, &|line| line.waiting = *count as u64);

@@ -358,7 +358,7 @@ impl StoreCopy {
         let mut reader = self.source.database.read().await?;
         let connection = &mut reader.connection();
         let mut rows: Vec<Cells> = match (&self.after, table.key) {
-            (_, Key::Whole) => query(table.first).all(connection).await?,
+            (_, Key::Whole) => query(table.all).all(connection).await?,
             (None, _) => query(table.first).all_while(connection, fits).await?,
             (Some(after), _) => {
                 let next = after

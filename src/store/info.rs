@@ -80,7 +80,7 @@ pub struct LeaseInfo {
     pub seconds_left: i64,
 }
 
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 16] = [
     ("event", "SELECT COUNT(*) FROM event"),
     ("submission", "SELECT COUNT(*) FROM submission"),
     ("lead", "SELECT COUNT(*) FROM lead"),
@@ -89,6 +89,11 @@ const TABLES: [(&str, &str); 11] = [
     ("delivery", "SELECT COUNT(*) FROM delivery"),
     ("timeline", "SELECT COUNT(*) FROM timeline"),
     ("dead_letter", "SELECT COUNT(*) FROM dead_letter"),
+    ("vendor_record", "SELECT COUNT(*) FROM vendor_record"),
+    ("fetch_task", "SELECT COUNT(*) FROM fetch_task"),
+    ("cursor", "SELECT COUNT(*) FROM cursor"),
+    ("credential", "SELECT COUNT(*) FROM credential"),
+    ("source_state", "SELECT COUNT(*) FROM source_state"),
     ("replay", "SELECT COUNT(*) FROM replay"),
     ("ledger", "SELECT COUNT(*) FROM ledger"),
     ("leaving", "SELECT COUNT(*) FROM leaving"),

@@ -5,7 +5,9 @@ use tracing::error;
 
 use super::dialect::{Connection, Kind, Value, insert, query};
 use super::timeline::{self, TimelineEntry};
-use super::{StoreError, Write, dead_letters, outbox, record};
+use super::{
+    NewFetch, SeenRecords, StoreError, Write, dead_letters, fetches, outbox, record, records,
+};
 use crate::edge::random::Ids;
 use crate::model::{
     DeadLetter, Delivery, DeliveryId, End, EventId, KeyHash, Lead, LeadId, Millis, SourceName,
@@ -76,6 +78,10 @@ pub struct Changes {
     pub dead_letters: Vec<(SourceName, u32, DeadLetter)>,
     /// Events that were to be processed once more, and now have been.
     pub replayed: Vec<EventId>,
+    /// Vendors' records that the events held.
+    pub records: SeenRecords,
+    /// Vendors' records that the events only named.
+    pub fetches: Vec<NewFetch>,
 }
 
 /// A lead as processing needs to know it.
@@ -197,6 +203,8 @@ impl Write {
         dead_letters::insert(connection, &changes.dead_letters, &mut ids).await?;
         outbox::insert(connection, &changes.deliveries).await?;
         insert_submissions(connection, &changes.submissions).await?;
+        fetches::insert(connection, &changes.fetches, &mut ids, now).await?;
+        records::upsert(connection, &changes.records).await?;
         dead_letters::finish_replays(connection, &changes.replayed).await
     }
 }
@@ -216,7 +224,7 @@ pub(super) async fn lock(connection: &mut Connection<'_>, ids: &[i64]) -> Result
 impl Changes {
     /// How many ids `Write::apply` uses up.
     pub fn ids_needed(&self) -> usize {
-        self.touches.len() + self.timeline.len() + self.dead_letters.len()
+        self.touches.len() + self.timeline.len() + self.dead_letters.len() + self.fetches.len()
     }
 }
 

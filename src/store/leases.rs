@@ -2,7 +2,7 @@
 //! whenever it changes hands; a transaction that is guarded by it commits only while the token is
 //! still the last, so that a holder that was paused and wakes up late can write nothing.
 
-use super::dialect::query;
+use super::dialect::{Connection, Database, query};
 use super::{Store, StoreError, Write};
 
 /// Held until its time is over, unless it is renewed.
@@ -17,6 +17,8 @@ const ACQUIRE: &str = "INSERT INTO lease (name, token, holder, until) VALUES ($1
      WHERE lease.until < {now} RETURNING token";
 
 const RENEW: &str = "UPDATE lease SET until = {now} + $3 WHERE name = $1 AND token = $2";
+
+const HOLDS: &str = "SELECT token FROM lease WHERE name = $1 AND token = $2";
 
 const GUARD: &str = "SELECT token FROM lease WHERE name = $1 AND token = $2 {lock}";
 
@@ -55,6 +57,17 @@ impl Store {
         Ok(())
     }
 
+    /// Says that nobody has taken `lease` over, to the writer of the inbox. On SQLite its file is not
+    /// the one that leases are in, and one daemon is alone; on PostgreSQL the lease is guarded in the
+    /// transaction itself, which says more.
+    pub async fn confirm_lease(&self, lease: &Lease) -> Result<(), StoreError> {
+        if let Database::Postgres(_) = self.database {
+            return Ok(());
+        }
+        let mut reader = self.database.read().await?;
+        lease.find(HOLDS, &mut reader.connection()).await
+    }
+
     /// Lets another have it at once.
     pub async fn release(&self, lease: Lease) -> Result<(), StoreError> {
         let mut write = self.write().await?;
@@ -71,10 +84,25 @@ impl Write {
     /// From here on this transaction commits only if nobody has taken `lease` over: who wants it
     /// waits until this is through.
     pub async fn guard(&mut self, lease: &Lease) -> Result<(), StoreError> {
-        query(GUARD)
-            .bind(&*lease.name)
-            .bind(lease.token)
-            .first::<(i64,)>(&mut self.connection())
+        lease.guard(&mut self.connection()).await
+    }
+}
+
+impl Lease {
+    /// See [`Write::guard`].
+    pub(super) async fn guard(&self, connection: &mut Connection<'_>) -> Result<(), StoreError> {
+        self.find(GUARD, connection).await
+    }
+
+    async fn find(
+        &self,
+        text: &'static str,
+        connection: &mut Connection<'_>,
+    ) -> Result<(), StoreError> {
+        query(text)
+            .bind(&*self.name)
+            .bind(self.token)
+            .first::<(i64,)>(connection)
             .await?
             .map(|_| ())
             .ok_or(StoreError::Fenced)

@@ -14,8 +14,11 @@
 mod append;
 mod audit;
 mod copy;
+mod credentials;
+mod cursors;
 mod dead_letters;
 mod dialect;
+mod fetches;
 mod inbox;
 mod info;
 mod leads;
@@ -26,7 +29,9 @@ mod outbox;
 mod plans;
 mod progress;
 mod record;
+mod records;
 mod retention;
+mod source_state;
 mod timeline;
 
 use std::fs::{File, TryLockError};
@@ -44,18 +49,24 @@ use crate::edge::random::{self, IdGenerator, Ids};
 use crate::model::{LeadId, Millis};
 use dialect::{Connection, Database, Open, PostgresDatabase, SqliteDatabase, query};
 
-pub use append::{InboxRow, InboxWriter};
+pub use append::{InboxPage, InboxRow, InboxWriter};
 pub use audit::AuditLine;
 pub use copy::{Copied, CopyError, CopyStart, StoreCopy};
+pub use credentials::StoredCredential;
+pub use cursors::{CursorMove, StoredCursor};
 pub use dead_letters::OpenDeadLetter;
 pub use dialect::Migrated;
+pub use fetches::{FetchEnd, FetchTask, NewFetch};
 pub use inbox::EventClaim;
 pub use info::{FileInfo, LeaseInfo, NodeInfo, StoreInfo, TableInfo};
 pub use leads::{Changes, KnownLead, LastSubmission, NewKey, StoredSubmission, Touch};
 pub use leases::Lease;
 pub use nodes::Node;
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
+#[cfg(test)]
+pub(crate) use plans::postgres;
 pub use progress::Progress;
+pub use records::{RecordHasher, SeenRecords};
 pub use retention::{Cutoffs, Pass, Pruned};
 pub use timeline::{TimelineEntry, TimelineLine};
 
@@ -84,8 +95,9 @@ pub enum StoreError {
     /// The database refused.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-    /// Another node has changed the same at the same instant: the same again may go through.
-    #[error("another node was quicker")]
+    /// Another has changed the same at the same instant: what was known of it has to be looked up
+    /// anew.
+    #[error("another was quicker")]
     Conflict,
     /// This node's lease is over, and what it was doing is another's.
     #[error("this node was silent for too long: another has taken over what it was doing")]
@@ -165,6 +177,8 @@ pub struct Store {
     pub inbox_changed: Notify,
     /// There may be new deliveries.
     pub outbox_changed: Notify,
+    /// There may be new fetches.
+    pub fetch_changed: Notify,
     /// Locked as long as the store is open.
     _lock: Option<File>,
 }
@@ -176,7 +190,7 @@ pub struct Write(Open);
 const HIGHEST: &str = "SELECT COALESCE(MAX(id), 0) FROM (SELECT MAX(id) AS id FROM event \
      UNION ALL SELECT MAX(id) FROM lead UNION ALL SELECT MAX(id) FROM delivery \
      UNION ALL SELECT MAX(id) FROM timeline UNION ALL SELECT MAX(id) FROM touch \
-     UNION ALL SELECT MAX(id) FROM dead_letter UNION ALL \
+     UNION ALL SELECT MAX(id) FROM dead_letter UNION ALL SELECT MAX(id) FROM fetch_task UNION ALL \
      SELECT CAST(value AS BIGINT) FROM store_info WHERE name = 'floor') AS highest";
 
 impl Store {
@@ -249,6 +263,7 @@ impl Store {
             faults,
             inbox_changed: Notify::new(),
             outbox_changed: Notify::new(),
+            fetch_changed: Notify::new(),
             _lock: lock,
         })
     }

@@ -4,13 +4,13 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::dialect::{Database, Kind};
-use super::{Access, Store, inbox, leads, nodes, outbox, retention};
+use super::{Access, Store, cursors, fetches, inbox, leads, nodes, outbox, records, retention};
 use crate::config::StoreConfig;
 
 #[path = "../../tests/support/postgres.rs"]
-pub(super) mod postgres;
+pub(crate) mod postgres;
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 11] = [
     "event",
     "submission",
     "lead",
@@ -19,9 +19,12 @@ const TABLES: [&str; 8] = [
     "delivery",
     "timeline",
     "dead_letter",
+    "vendor_record",
+    "fetch_task",
+    "cursor",
 ];
 
-const HOT: [&str; 16] = [
+const HOT: [&str; 20] = [
     inbox::UNPROCESSED,
     inbox::LISTED,
     inbox::TO_REPLAY,
@@ -38,6 +41,10 @@ const HOT: [&str; 16] = [
     nodes::RELEASE,
     retention::ENDED,
     retention::OLD_DELIVERIES,
+    records::KNOWN,
+    fetches::DUE,
+    cursors::BY_SOURCE,
+    cursors::BY_KEY,
 ];
 
 #[tokio::test]
@@ -82,7 +89,7 @@ async fn nothing_that_runs_all_the_time_reads_a_whole_table_of_postgresql() {
     let Database::Postgres(database) = &store.database else {
         panic!("{url}");
     };
-    let mut connection = super::dialect::connect_postgres(database.options())
+    let mut connection = super::dialect::connect_limited(database.options(), database.lease())
         .await
         .unwrap();
     for setting in [

@@ -12,7 +12,8 @@ pub struct TimelineEntry {
     pub event: Option<EventId>,
     /// When.
     pub at: Millis,
-    /// What happened: `created`, `merged`, `duplicate`, `synced`, `unchanged`, `retry`, `dead_letter`.
+    /// What happened: `created`, `merged`, `duplicate`, `opted_out`, `withdrawn`, `synced`,
+    /// `unchanged`, `retry`, `dead_letter`.
     pub kind: &'static str,
     /// Details, as JSON.
     pub detail: String,

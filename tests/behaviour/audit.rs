@@ -32,7 +32,7 @@ async fn beside_a_running_daemon_every_event_is_on_one_line() {
         "balanced": true,
         "sources": { "demo": {
             "accepted": 5, "synced": 1, "merged": 1, "filtered": 1, "in_review": 0,
-            "dead_letter": 1, "erased": 0, "waiting": 0, "delivering": 1, "in_flight": 1,
+            "dead_letter": 1, "erased": 0, "waiting": 0, "delivering": 1, "fetching": 0, "in_flight": 1,
             "difference": 0,
         } },
     });

@@ -81,7 +81,7 @@ fn event(raw: &[u8]) -> Event {
                 referer: header("referer"),
                 accept_language: header("accept-language"),
                 idempotency_key: header("idempotency-key"),
-                captcha: None,
+                ..EventMeta::default()
             },
             body: Bytes::copy_from_slice(body),
         },
@@ -102,6 +102,10 @@ fn as_json(found: &Extracted) -> Value {
         Verdict::Test(why) => json["test"] = json!(why),
         Verdict::Spam(why) => json["spam"] = json!(why),
         Verdict::Review(why) => json["review"] = json!(why),
+        Verdict::Skipped(why) => json["skipped"] = json!(why),
+        Verdict::OptOut(why) => json["opt_out"] = json!(why),
+        Verdict::Withdrawn(why) => json["withdrawn"] = json!(why),
+        Verdict::Fetch(bindings) => json["fetch"] = json!(bindings),
     }
     json
 }

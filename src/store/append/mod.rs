@@ -5,8 +5,8 @@ mod sqlite;
 
 use std::sync::Arc;
 
-use super::StoreError;
 use super::dialect::Database;
+use super::{CursorMove, Lease, StoreError};
 use crate::model::{EventId, Millis, NewEvent};
 
 pub use postgres::PostgresAppender;
@@ -25,9 +25,10 @@ impl InboxWriter {
     pub(super) fn open(database: &Database) -> Result<Self, StoreError> {
         Ok(match database {
             Database::Sqlite(database) => Self::Sqlite(SqliteAppender::open(database.path())?),
-            Database::Postgres(database) => {
-                Self::Postgres(PostgresAppender::new(database.options().clone()))
-            }
+            Database::Postgres(database) => Self::Postgres(PostgresAppender::new(
+                database.options().clone(),
+                database.lease(),
+            )),
         })
     }
 
@@ -39,6 +40,33 @@ impl InboxWriter {
             Self::Postgres(appender) => appender.append(first, rows).await,
         }
     }
+
+    /// Appends the events of `page`, whose ids are `first`, `first` + 1, …, and moves its cursors,
+    /// in one transaction of its own. When this returns they are on disk. Refused as a whole if a
+    /// cursor is not where it is expected ([`StoreError::Conflict`]), or the lease is another's
+    /// ([`StoreError::Fenced`]; on PostgreSQL, see [`super::Store::confirm_lease`]).
+    pub async fn append_page(
+        &mut self,
+        first: EventId,
+        page: &InboxPage,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(appender) => appender.append_page(first, page, now),
+            Self::Postgres(appender) => appender.append_page(first, page, now).await,
+        }
+    }
+}
+
+/// Events that were read together, as the inbox keeps them, and how far that has come.
+#[derive(Debug)]
+pub struct InboxPage {
+    /// The events, in their order.
+    pub rows: Vec<InboxRow>,
+    /// The cursors that move with them.
+    pub cursors: Vec<CursorMove>,
+    /// Who may read it, where only one may.
+    pub lease: Option<Lease>,
 }
 
 /// An event as the inbox keeps it: made by whoever received it, so that the one writer has nothing
@@ -58,9 +86,16 @@ impl From<NewEvent> for InboxRow {
             source: event.source.into(),
             received_at: event.received_at,
             content_type: event.content_type,
-            // Strings and lists of strings are always JSON.
+            // Strings, lists and maps of them, and JSON are always JSON.
             meta: serde_json::to_string(&event.meta).unwrap_or_default(),
             body: event.body.into(),
         }
+    }
+}
+
+impl InboxRow {
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        self.content_type.len() + self.meta.len() + self.body.len()
     }
 }

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
-use super::InboxRow;
-use crate::model::EventId;
-use crate::store::StoreError;
+use super::{InboxPage, InboxRow};
+use crate::model::{EventId, Millis};
+use crate::store::cursors::{EXISTS, MAKE, MOVE, REMOVE};
 use crate::store::dialect::{BUSY_TIMEOUT, inbox_file, inbox_pragmas};
+use crate::store::{CursorMove, StoreError};
 
 const APPEND: &str = "INSERT INTO event (id, source, received_at, content_type, meta, body) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -37,20 +38,75 @@ impl SqliteAppender {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        {
-            let mut append = transaction.prepare_cached(APPEND)?;
-            for (id, row) in (first.0..).zip(rows) {
-                append.execute(params![
-                    id,
-                    &*row.source,
-                    row.received_at.0,
-                    row.content_type,
-                    row.meta,
-                    &row.body[..],
-                ])?;
+        append(&transaction, first, rows)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// The same with the cursors of a page, which are moved from where they are expected or refuse
+    /// all of it.
+    pub(super) fn append_page(
+        &mut self,
+        first: EventId,
+        page: &InboxPage,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for cursor in &page.cursors {
+            if !move_cursor(&transaction, cursor, now)? {
+                return Err(StoreError::Conflict);
             }
         }
+        append(&transaction, first, &page.rows)?;
         Ok(transaction.commit()?)
+    }
+}
+
+fn append(
+    transaction: &Transaction<'_>,
+    first: EventId,
+    rows: &[InboxRow],
+) -> Result<(), rusqlite::Error> {
+    let mut append = transaction.prepare_cached(APPEND)?;
+    for (id, row) in (first.0..).zip(rows) {
+        append.execute(params![
+            id,
+            &*row.source,
+            row.received_at.0,
+            row.content_type,
+            row.meta,
+            &row.body[..],
+        ])?;
+    }
+    Ok(())
+}
+
+/// `cursors::move_all` in the words of the other library; a test has both do the same.
+fn move_cursor(
+    transaction: &Transaction<'_>,
+    cursor: &CursorMove,
+    now: Millis,
+) -> Result<bool, rusqlite::Error> {
+    let (source, key, expected) = (&*cursor.source, &cursor.key, cursor.expected);
+    match &cursor.state {
+        Some(state) if expected == 0 => {
+            let mut make = transaction.prepare_cached(MAKE)?;
+            Ok(make.execute(params![source, key, state, now.0])? > 0)
+        }
+        Some(state) => {
+            let mut to = transaction.prepare_cached(MOVE)?;
+            Ok(to.execute(params![state, now.0, source, key, expected])? > 0)
+        }
+        None if expected == 0 => {
+            let mut exists = transaction.prepare_cached(EXISTS)?;
+            let count: i64 = exists.query_row(params![source, key], |row| row.get(0))?;
+            Ok(count == 0)
+        }
+        None => {
+            let mut remove = transaction.prepare_cached(REMOVE)?;
+            Ok(remove.execute(params![source, key, expected])? > 0)
+        }
     }
 }
 

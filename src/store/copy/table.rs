@@ -8,7 +8,8 @@ use crate::store::dialect::{Cells, Value};
 pub(super) enum Key {
     /// By so many numbers, its first columns.
     Numbers(usize),
-    /// By text, which databases sort in different ways: these few rows are copied at once.
+    /// By text, which databases sort in different ways: these rows, which are few and small, are
+    /// copied at once.
     Whole,
 }
 
@@ -19,6 +20,8 @@ pub(super) struct Table {
     pub(super) key: Key,
     #[cfg(test)]
     pub(super) columns: &'static str,
+    /// All rows.
+    pub(super) all: &'static str,
     /// The first rows.
     pub(super) first: &'static str,
     /// The rows after a key.
@@ -50,6 +53,7 @@ macro_rules! table {
             key: $kind,
             #[cfg(test)]
             columns: $columns,
+            all: concat!("SELECT ", $columns, " FROM ", $name, " ORDER BY ", $key),
             first: concat!(
                 "SELECT ",
                 $columns,
@@ -136,6 +140,35 @@ pub(super) const TABLES: &[Table] = &[
     table!(
         "dead_letter",
         "id, event_id, ordinal, source, lead_id, delivery_id, code, message, hint, at, resolved_at"
+    ),
+    table!("vendor_record", "id, version"),
+    table!(
+        "fetch_task",
+        "id, event_id, ordinal, source, bindings, attempts, next_at, created_at"
+    ),
+    table!(
+        "cursor",
+        Key::Whole,
+        "source, key",
+        "source DESC, key DESC",
+        "$1, $2",
+        "source, key, state, version, updated_at"
+    ),
+    table!(
+        "credential",
+        Key::Whole,
+        "name",
+        "name DESC",
+        "$1",
+        "name, sealed, version, updated_at"
+    ),
+    table!(
+        "source_state",
+        Key::Whole,
+        "source",
+        "source DESC",
+        "$1",
+        "source, state, updated_at"
     ),
     table!("replay" by event, "event_id"),
     table!("leaving" by event, "event_id"),

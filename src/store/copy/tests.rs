@@ -90,8 +90,7 @@ impl Place {
             let store = Store::look(config).await.unwrap();
             let mut reader = store.database.read().await.unwrap();
             for table in TABLES {
-                let first = table.first.replace(" LIMIT 2000", "");
-                let found: Vec<Cells> = query(first.leak())
+                let found: Vec<Cells> = query(table.all)
                     .all(&mut reader.connection())
                     .await
                     .unwrap();
@@ -115,6 +114,9 @@ fn written(table: &str, row: &Cells) -> String {
 
 const EVENTS: &str = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 2300) \
      INSERT INTO event SELECT n, 'demo', n, 'text/plain', '{}', x'00ff' FROM n; \
+     WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 2300) \
+     INSERT INTO cursor SELECT 'files', 'file:' || n, '{}', n, n FROM n; \
+     INSERT INTO cursor VALUES ('aB', 'members/é', '{}', 2, 5), ('a_b', 'members', '{}', 1, 4); \
      INSERT INTO event SELECT id, 'demo', id, 'text/plain', '{}', zeroblob(3 << 20) \
      FROM (SELECT column1 AS id FROM (VALUES (5001), (5002), (5003), (7000)));";
 
@@ -135,6 +137,11 @@ const ROWS: &str = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 F
      INSERT INTO ledger VALUES ('a_b', 'synced', 3), ('aB', 'merged', 4), ('é', 'synced', 5); \
      INSERT INTO leaving VALUES (3), (5); INSERT INTO replay VALUES (2000); \
      DELETE FROM submission WHERE event_id = 2000; \
+     INSERT INTO vendor_record SELECT -id, id % 3 FROM lead; \
+     INSERT INTO submission VALUES (2290, 1, 'demo', 1, 1, 'v', NULL, NULL, NULL, NULL, 'c', 'f'); \
+     INSERT INTO fetch_task VALUES (7, 2290, 1, 'demo', '{\"id\":\"v\"}', 1, 2, 3); \
+     INSERT INTO credential VALUES ('zoom', x'00ff', 3, 4); \
+     INSERT INTO source_state VALUES ('demo', '{}', 5); \
      INSERT INTO store_info VALUES ('floor', '2290');";
 
 #[tokio::test]

@@ -18,11 +18,13 @@ use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 
 pub(super) use cells::Cells;
-use postgres::answered;
-pub(super) use postgres::{PostgresDatabase, connect as connect_postgres, in_time};
+pub(super) use postgres::{PostgresDatabase, answered, connect_limited, in_time};
 pub(super) use rows::insert;
 pub(super) use size::{Rows, table as table_size};
-pub(super) use sqlite::{BUSY_TIMEOUT, SqliteDatabase, file_of, inbox_file, inbox_pragmas};
+pub(super) use sqlite::{
+    BEGIN_WRITE as BEGIN_WRITE_SQLITE, BUSY_TIMEOUT, SqliteDatabase, file_of, inbox_file,
+    inbox_pragmas,
+};
 pub(super) use statement::query;
 pub(super) use value::Value;
 

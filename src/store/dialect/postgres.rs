@@ -48,6 +48,7 @@ const SETTINGS: [&str; 3] = [
 pub(in crate::store) struct PostgresDatabase {
     pub(super) pool: PgPool,
     options: PgConnectOptions,
+    lease: Duration,
     pub(super) migrated: Migrated,
 }
 
@@ -81,12 +82,7 @@ impl PostgresDatabase {
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     set_up(connection).await?;
-                    let millis = lease.as_millis();
-                    let limit = format!("SET idle_in_transaction_session_timeout = {millis}");
-                    set(connection, AssertSqlSafe(limit)).await?;
-                    // One that stops while it is being answered is not idle.
-                    let limit = format!("SET tcp_user_timeout = {millis}");
-                    set(connection, AssertSqlSafe(limit)).await
+                    limit(connection, lease).await
                 })
             })
             .connect_with(options.clone())
@@ -94,6 +90,7 @@ impl PostgresDatabase {
         Ok(Self {
             pool,
             options,
+            lease,
             migrated,
         })
     }
@@ -101,6 +98,11 @@ impl PostgresDatabase {
     /// One connection to a database whose tables may be missing, and stay as they are.
     pub(in crate::store) async fn peek(url: &str) -> Result<PgConnection, StoreError> {
         Ok(connect(&options_of(url)?).await?)
+    }
+
+    /// How long a node may be silent.
+    pub(in crate::store) fn lease(&self) -> Duration {
+        self.lease
     }
 
     /// How to connect.
@@ -162,11 +164,34 @@ pub(in crate::store) async fn connect(
     .await
 }
 
+/// The same for transactions, which a node that stops in the middle of one loses after `lease`.
+pub(in crate::store) async fn connect_limited(
+    options: &PgConnectOptions,
+    lease: Duration,
+) -> Result<PgConnection, sqlx::Error> {
+    in_time(CONNECT_TIMEOUT, async {
+        let mut connection = connect(options).await?;
+        limit(&mut connection, lease).await?;
+        Ok(connection)
+    })
+    .await
+}
+
 async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     for setting in SETTINGS {
         set(connection, setting).await?;
     }
     Ok(())
+}
+
+/// See `PostgresDatabase::open`.
+async fn limit(connection: &mut PgConnection, lease: Duration) -> Result<(), sqlx::Error> {
+    let millis = lease.as_millis();
+    let limit = format!("SET idle_in_transaction_session_timeout = {millis}");
+    set(connection, AssertSqlSafe(limit)).await?;
+    // One that stops while it is being answered is not idle.
+    let limit = format!("SET tcp_user_timeout = {millis}");
+    set(connection, AssertSqlSafe(limit)).await
 }
 
 /// An engine that speaks PostgreSQL need not know all settings; each only spares trouble.

@@ -15,7 +15,7 @@ use crate::store::StoreError;
 
 /// Takes the write lock at once: a transaction that first reads and then writes would otherwise
 /// find out too late that another was quicker.
-pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+pub(in crate::store) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
 /// What begins a view of both files.
 pub(super) const LOOKS: [&str; 2] = [

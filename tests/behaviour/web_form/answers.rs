@@ -41,7 +41,7 @@ async fn a_script_gets_a_receipt_and_the_event_holds_what_was_sent() {
         referer: Some("https://www.example.com/p?q=1".to_owned()),
         accept_language: Some("de".to_owned()),
         idempotency_key: Some("key-1".to_owned()),
-        captcha: None,
+        ..EventMeta::default()
     };
     assert_eq!(event.meta, meta);
 }

@@ -59,6 +59,7 @@ pub fn extract(
     Extracted {
         ordinal: 0,
         vendor_id: vendor_id(&form, &event.meta),
+        version: None,
         at: None,
         fields: reading.fields,
         attribution: reading.attribution,
