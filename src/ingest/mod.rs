@@ -18,6 +18,7 @@ mod rate_limit;
 mod redirect;
 mod refused;
 mod request_id;
+pub mod schedule;
 mod webhook;
 
 pub use append::Append;
