@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::connector::ManifestSource;
 use crate::connector::manifest::{Each, Lookup, OneOrMany, Paging, PagingStyle, Poll, Take};
 use crate::connector::mechanism::cursor::Rules;
-use crate::connector::path::{Path, PathError};
+use crate::connector::{Path, PathError};
 use crate::connector::select::{Scope, Taker, Test, add_texts};
 use crate::connector::time;
 use crate::model::Millis;

@@ -5,13 +5,16 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::plan::{Stream, Words};
 use crate::connector::ManifestSource;
-use crate::connector::manifest::{PagingStyle, Record};
-use crate::connector::path::{Path, PathError};
+use crate::connector::manifest::{Of, PagingStyle, Record, TimeFormat};
+use crate::connector::{Path, PathError};
 use crate::connector::select::{Scope, Taker, add_texts};
+use crate::connector::time;
+use crate::model::Millis;
 
 /// The most records of a page.
 const MOST_RECORDS: usize = 20_000;
@@ -46,6 +49,8 @@ pub struct RawRecord {
     pub body: Bytes,
     /// The vendor's ids of the submissions in it, with their versions. None if it says none.
     pub ids: Vec<(String, Option<String>)>,
+    /// When the person sent it, if it says so.
+    pub at: Option<Millis>,
     /// Where it stands, as the vendor writes it.
     pub cursor: Option<String>,
     /// The value that the next page is asked for by.
@@ -69,6 +74,9 @@ struct Paths {
     id: Vec<Taker>,
     version: Option<Taker>,
     split: Option<Path>,
+    at: Vec<Path>,
+    at_format: Option<TimeFormat>,
+    zone: TimeZone,
     cursor: Vec<Path>,
     after: Option<Path>,
 }
@@ -85,15 +93,18 @@ impl ManifestReader {
                 .from
                 .as_deref()
                 .filter(|_| poll.paging.style == PagingStyle::AfterLast);
+            let at = record.at.as_ref().filter(|at| at.of == Of::Record);
+            let zone = at.and_then(|at| at.zone.as_deref());
+            let zone = zone.and_then(|option| source.options.text(option).ok().flatten());
             let paths = Paths {
+                at: parsed(at.map_or(&[], |at| &at.from.0))?,
+                at_format: at.and_then(|at| at.format),
+                zone: time::zone(zone.as_deref()),
                 records: Path::parse(&poll.records)?,
                 id: record.id.iter().map(Taker::new).collect::<Result<_, _>>()?,
                 version: record.version.as_ref().map(Taker::new).transpose()?,
                 split: record.split.as_deref().map(Path::parse).transpose()?,
-                cursor: cursor
-                    .iter()
-                    .map(|path| Path::parse(path))
-                    .collect::<Result<_, _>>()?,
+                cursor: parsed(cursor)?,
                 after: after.map(Path::parse).transpose()?,
             };
             Ok((poll.name.clone(), paths))
@@ -121,14 +132,7 @@ impl PageReader for ManifestReader {
                 "the answer is not valid JSON: line {line}, column {column}"
             ))
         })?;
-        let mut found = Vec::new();
-        for value in paths.records.all(&page) {
-            match value {
-                Value::Array(items) => found.extend(items),
-                Value::Null => {}
-                other => found.push(other),
-            }
-        }
+        let found: Vec<&Value> = flat(paths.records.all(&page));
         if found.iter().any(|record| !record.is_object()) {
             let path = &paths.records;
             return Err(PageError(format!(
@@ -171,13 +175,19 @@ impl Paths {
             let version = self.version.as_ref().and_then(|taker| taker.text(&scope));
             Some((id, version))
         });
+        let at: Option<String> = self.at.iter().find_map(|path| text(path, record));
         RawRecord {
             ids: ids.collect(),
+            at: at.and_then(|at| time::parse(&at, self.at_format, &self.zone)),
             cursor: self.cursor.iter().find_map(|path| text(path, record)),
             after: self.after.as_ref().and_then(|path| text(path, record)),
             body: Bytes::from(record.to_string()),
         }
     }
+}
+
+fn parsed(paths: &[String]) -> Result<Vec<Path>, PathError> {
+    paths.iter().map(|path| Path::parse(path)).collect()
 }
 
 /// Values, lists among them taken apart.
