@@ -40,6 +40,7 @@ pub mod model;
 pub mod process;
 /// What is too old goes.
 pub mod retention;
+mod rs256;
 /// The Salesforce client; knows no leads.
 pub mod salesforce;
 /// The Salesforce org in memory, for demo, tests and dry runs.

@@ -74,6 +74,8 @@ pub struct Metrics {
     pub events_accepted: Family<SourceLabel, Counter>,
     /// Requests refused at the door.
     pub requests_refused: Family<RefusalLabel, Counter>,
+    /// Webhooks that were answered and not kept, as the connector says.
+    pub webhooks_ignored: Family<SourceLabel, Counter>,
     /// Seconds from the arrival of a request's body to the commit of its event.
     pub acknowledge_seconds: Histogram,
     /// Events in one commit.
@@ -113,6 +115,7 @@ impl Metrics {
         let metrics = Self {
             events_accepted: Family::default(),
             requests_refused: Family::default(),
+            webhooks_ignored: Family::default(),
             acknowledge_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
             events_per_commit: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
             submissions_ended: Family::default(),
@@ -139,6 +142,11 @@ impl Metrics {
             "requests_refused",
             "Requests refused at the door",
             metrics.requests_refused.clone(),
+        );
+        registry.register(
+            "webhooks_ignored",
+            "Webhooks that were answered and not kept",
+            metrics.webhooks_ignored.clone(),
         );
         registry.register_with_unit(
             "acknowledge",

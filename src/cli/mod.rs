@@ -3,6 +3,8 @@
 mod audit;
 mod check;
 mod config_show;
+mod connect;
+mod connectors;
 mod dead_letters;
 mod demo;
 mod doctor;
@@ -14,6 +16,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod store;
+mod r#try;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,6 +73,13 @@ enum Command {
     /// Look after where everything is kept: bring up to date, show sizes, move to PostgreSQL.
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Show what would become of a payload: submission, match, Salesforce fields. Writes nothing.
+    Try(r#try::Args),
+    /// Give leadstream access to a source's account, in a browser; the vendor's tokens are kept.
+    Connect(connect::Args),
+    /// Show what can be connected and what it needs; begin and test connectors of your own.
+    #[command(subcommand)]
+    Connectors(connectors::ConnectorsCommand),
     /// Show what the configuration comes to.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -116,6 +126,9 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),
         Command::Replay(args) => asynchronously(replay::run(&args, &cli.config)),
         Command::Store(command) => asynchronously(store::run(command, &cli.config)),
+        Command::Try(args) => asynchronously(r#try::run(&args, &cli.config)),
+        Command::Connect(args) => asynchronously(connect::run(&args, &cli.config)),
+        Command::Connectors(command) => connectors::run(&command, &cli.config),
         Command::Config(ConfigCommand::Show(args)) => config_show::run(&args, &cli.config),
         Command::Schema => schema::run(),
     };

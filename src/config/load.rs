@@ -36,6 +36,8 @@ pub struct Loaded {
     /// What the files say, if they are valid TOML.
     merged: Option<Table>,
     own: OwnConnectors,
+    /// The connectors that sources may name.
+    pub catalog: Arc<Catalog>,
 }
 
 impl Loaded {
@@ -63,9 +65,10 @@ pub fn load(path: &Path, env: &Environment<'_>) -> Loaded {
     let mut report = Report::default();
     let mut files = files::read(path, env, &mut report);
     let mut own = OwnConnectors::new();
+    let mut catalog = Catalog::embedded();
     let (config, store, merged) = if files.whole {
         interpolate_all(&mut files.merged, env, &mut report);
-        let catalog = catalog(&files.merged, &mut report);
+        catalog = read_catalog(&files.merged, &mut report);
         own = catalog
             .own()
             .map(|manifest| (manifest.name.clone(), SCHEMAS.of_manifest(manifest)))
@@ -88,6 +91,7 @@ pub fn load(path: &Path, env: &Environment<'_>) -> Loaded {
         diagnostics: report.into_diagnostics(order),
         merged,
         own,
+        catalog,
     }
 }
 
@@ -102,7 +106,7 @@ fn start_of(files: &Files) -> Option<Place> {
 
 /// The connectors that sources may name: ours, and those in `connectors_dir`. A mistake in one of
 /// them concerns the sources that use it.
-fn catalog(root: &Table, report: &mut Report) -> Arc<Catalog> {
+fn read_catalog(root: &Table, report: &mut Report) -> Arc<Catalog> {
     let Some((directory, node)) = root.text("connectors_dir") else {
         return Catalog::embedded();
     };
@@ -300,6 +304,7 @@ fn anchor_store(store: &mut StoreConfig, root: &Table, directory: &Path) {
         };
         store.url = format!("sqlite:{}", anchored.display());
     }
+    anchor_secret(store.secret_key.as_mut(), root.table("store"), "secret_key");
 }
 
 /// Makes relative paths relative to the file that they stand in, whatever folder the program was

@@ -44,7 +44,7 @@ pub use secret::{Secret, SecretError, SecretRef};
 pub use server::ServerConfig;
 pub use show::{Origin, Setting};
 pub use source::SourceConfig;
-pub use store::StoreConfig;
+pub use store::{StoreConfig, secret_key_bytes};
 pub(crate) use suggest::closest;
 pub use written::{key_to_toml, to_toml};
 

@@ -4,6 +4,7 @@
 //! what [`Connector::receive`] takes, [`Connector::extract`] can read. Never sees: the store, the
 //! clock, the network.
 
+mod http_file;
 mod options;
 mod path;
 mod refusal;
@@ -13,6 +14,10 @@ pub mod catalog;
 pub mod custom;
 pub mod manifest;
 pub mod mechanism;
+pub mod reader;
+pub mod reading;
+pub mod records;
+pub mod samples;
 pub mod select;
 pub mod time;
 
@@ -23,6 +28,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 pub use catalog::Catalog;
+pub use http_file::{HttpFile, HttpFileError};
 pub use options::{OptionValue, Options};
 pub use path::{Path, PathError, Step};
 pub use refusal::{ExtractError, Refusal, RefusalReason};
@@ -81,7 +87,12 @@ impl Default for ConnectorOptions {
 pub fn connector_of(source: &SourceConfig) -> Arc<dyn Connector> {
     match &source.options {
         ConnectorOptions::WebForm(options) => Arc::new(WebForm::new(source, options)),
-        ConnectorOptions::Manifest(_) => Arc::new(manifest::Unread),
+        ConnectorOptions::Manifest(of) => {
+            match reader::Reader::new(&of.manifest, &of.options, source) {
+                Ok(reader) => Arc::new(reader),
+                Err(problems) => Arc::new(reader::Broken(problems)),
+            }
+        }
     }
 }
 

@@ -102,6 +102,14 @@ impl Options {
         }
     }
 
+    /// Where the secrets of an option are kept; none if it is not set or holds no secret.
+    pub fn secret_refs(&self, name: &str) -> &[SecretRef] {
+        match self.0.get(name) {
+            Some(OptionValue::Secrets(kept)) => kept,
+            _ => &[],
+        }
+    }
+
     /// A template with options put in, and what `other` knows beside them. `None` if a name has no
     /// value.
     pub fn fill(

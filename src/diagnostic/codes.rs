@@ -124,6 +124,112 @@ pub const CODES: &[(&str, &str)] = &[
         "connector.unreadable",
         "a connector's folder or manifest cannot be read",
     ),
+    (
+        "hook.handshake",
+        "a vendor's greeting has another token than ours, or a challenge that is not answered (403)",
+    ),
+    (
+        "hook.misconfigured",
+        "the connector's webhook does not fit the source's options; the log of the start says why (503)",
+    ),
+    (
+        "hook.no_secret",
+        "a source that takes webhooks has no secret to prove them by: its door is closed (403)",
+    ),
+    (
+        "hook.no_webhook",
+        "a webhook came for a source that only polls (404)",
+    ),
+    (
+        "hook.secret_unreadable",
+        "the secret that proves webhooks cannot be read, or is blank (503)",
+    ),
+    (
+        "hook.signature",
+        "a webhook is not signed with this source's secret, or was changed on its way (401)",
+    ),
+    (
+        "hook.stale",
+        "a webhook was signed too long ago: an old one sent again, or clocks that differ (401)",
+    ),
+    (
+        "vendor.address",
+        "a value in a request to a vendor cannot stand in its address or headers",
+    ),
+    (
+        "vendor.base_url",
+        "the address of a vendor's API is not known, or on no host of the connector",
+    ),
+    (
+        "vendor.credential",
+        "a vendor's token cannot be kept, or what was kept cannot be read",
+    ),
+    ("vendor.end", "a vendor says that there is nothing more"),
+    (
+        "vendor.failed",
+        "a vendor failed to answer a request; it is tried again",
+    ),
+    (
+        "vendor.foreign_address",
+        "a vendor's answer names a next address that is on no host of the connector",
+    ),
+    ("vendor.gone", "a vendor has no such record any more"),
+    (
+        "vendor.host",
+        "a host is not among those that may be called",
+    ),
+    (
+        "vendor.key_file",
+        "the key of a service account cannot be read or cannot sign",
+    ),
+    (
+        "vendor.manifest",
+        "a path in the manifest's rules about errors cannot be read",
+    ),
+    (
+        "vendor.not_connected",
+        "nobody has given access to the account yet: `leadstream connect <source>`",
+    ),
+    (
+        "vendor.refused",
+        "a vendor does not take a request, and would not if it came again",
+    ),
+    (
+        "vendor.restart",
+        "a vendor takes the page's token no more; the walk begins anew",
+    ),
+    (
+        "vendor.secret",
+        "a secret that signs requests cannot be read or sent",
+    ),
+    (
+        "vendor.sign_in",
+        "the options of a source do not say how to sign in",
+    ),
+    (
+        "vendor.signed_out",
+        "a vendor takes the credentials no more; a person must replace them",
+    ),
+    (
+        "vendor.throttled",
+        "an account is called too often; all its sources wait",
+    ),
+    (
+        "vendor.timeout",
+        "a vendor did not answer in time; it is tried again",
+    ),
+    (
+        "vendor.token_answer",
+        "a vendor gave no usable token; it is asked again",
+    ),
+    (
+        "vendor.too_large",
+        "a vendor's answer is larger than the connector allows",
+    ),
+    (
+        "vendor.unreachable",
+        "a vendor cannot be reached; it is tried again",
+    ),
 ];
 
 /// What a code means.

@@ -8,13 +8,15 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 
-use super::cors;
 use super::refused::Refused;
+use crate::connector::manifest;
+use crate::connector::mechanism::handshake::Reply;
 use crate::model::EventId;
 
 const EVENT: HeaderName = HeaderName::from_static("x-leadstream-event");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const NO_SCRIPTS: HeaderValue =
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
@@ -54,6 +56,70 @@ pub fn receipt(id: EventId) -> Response<Body> {
     if let Ok(id) = HeaderValue::from_maybe_shared(id) {
         headers.insert(EVENT, id);
     }
+    answer
+}
+
+/// What a vendor is told that its webhook has come, as its manifest says.
+#[derive(Debug)]
+pub struct Acknowledgement {
+    status: StatusCode,
+    /// The receipt if not said.
+    body: Option<(HeaderValue, Bytes)>,
+}
+
+impl Acknowledgement {
+    pub fn new(answer: &manifest::Answer) -> Self {
+        let status = StatusCode::from_u16(answer.status).ok();
+        let body = answer.body.clone().map(|body| {
+            let kind = if body.starts_with(['{', '[']) {
+                JSON
+            } else {
+                TEXT
+            };
+            (kind, Bytes::from(body))
+        });
+        Self {
+            // Anything else would have it sent again.
+            status: status
+                .filter(StatusCode::is_success)
+                .unwrap_or(StatusCode::OK),
+            body,
+        }
+    }
+
+    /// With the id of the event; none if nothing was stored.
+    pub fn answer(&self, id: Option<EventId>) -> Response<Body> {
+        let mut answer = match (id, &self.body) {
+            (Some(id), _) => receipt(id),
+            (None, Some(_)) => Response::new(Body::empty()),
+            (None, None) => with_body(JSON, Bytes::from_static(b"{}")),
+        };
+        if let Some((kind, body)) = &self.body {
+            *answer.body_mut() = Body::from(body.clone());
+            answer.headers_mut().insert(CONTENT_TYPE, kind.clone());
+        }
+        if self.status == StatusCode::NO_CONTENT {
+            *answer.body_mut() = Body::empty();
+            answer.headers_mut().remove(CONTENT_TYPE);
+        }
+        *answer.status_mut() = self.status;
+        answer
+    }
+}
+
+/// To a vendor that greets.
+pub fn greeting(reply: Reply) -> Response<Body> {
+    let kind = HeaderValue::from_static(reply.content_type);
+    let mut answer = with_body(kind, Bytes::from(reply.body));
+    answer
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+fn with_body(kind: HeaderValue, body: Bytes) -> Response<Body> {
+    let mut answer = Response::new(Body::from(body));
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
     answer
 }
 
@@ -98,8 +164,8 @@ pub fn refusal(refused: &Refused, reader: Reader) -> Response<Body> {
     if let Some(seconds) = refused.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if refused.status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, cors::METHODS);
+    if let Some(methods) = refused.allow {
+        headers.insert(ALLOW, methods.allow());
     }
     answer
 }

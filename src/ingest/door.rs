@@ -5,11 +5,11 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
 
-use super::webhook::{WEB_TO_LEAD_PATH, source_name};
+use super::webhook::WEB_TO_LEAD_PATH;
 use super::{Append, HooksState, Inbox};
 use crate::edge::serve::Answer;
 
-/// The whole address: events come in by `/hooks/<source>` and [`WEB_TO_LEAD_PATH`], the rest is a
+/// The whole address: events come in by `/hooks/<source>`, `/hooks/<source>/<secret>` and [`WEB_TO_LEAD_PATH`], the rest is a
 /// router's.
 #[derive(Debug)]
 pub struct Door<A = Inbox> {
@@ -36,7 +36,7 @@ impl<A: Append> Door<A> {
 impl<A: Append> Answer for Door<A> {
     async fn answer(self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         let path = request.uri().path();
-        if source_name(path).is_some() {
+        if self.hooks.takes(path) {
             return self.hooks.hook(request, peer).await;
         }
         // Boxed, so that acknowledgements do not carry their room.

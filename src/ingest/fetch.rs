@@ -15,7 +15,7 @@ use crate::connector::ManifestSource;
 use crate::connector::manifest::Fetch;
 use crate::connector::mechanism::call::{CallError, Next};
 use crate::connector::mechanism::request::{Names, Parts, build};
-use crate::connector::PathError;
+use crate::connector::reader::FETCH;
 use crate::edge::shutdown::Shutdown;
 use crate::model::{Door, EventMeta, Millis, NewEvent};
 use crate::store::{FetchEnd, FetchTask, Lease};
@@ -39,14 +39,11 @@ pub struct FetchPlan {
 
 impl FetchPlan {
     /// Those of a source.
-    pub fn all(source: &ManifestSource) -> Result<Vec<Self>, PathError> {
+    pub fn all(source: &ManifestSource) -> Vec<Self> {
         let fetches = source.manifest.fetch.iter();
-        Ok(fetches.cloned().map(|fetch| Self { fetch }).collect())
+        fetches.cloned().map(|fetch| Self { fetch }).collect()
     }
 }
-
-/// The name in a task's bindings that says which fetch it is for.
-const NAME: &str = "fetch";
 
 impl Poller {
     /// Makes the fetches that are due. Says whether there may be more.
@@ -86,7 +83,7 @@ impl Poller {
         lease: &Lease,
         tables: &mut BTreeMap<String, std::sync::Arc<Value>>,
     ) -> Result<(), Stop> {
-        let name = task.bindings.get(NAME);
+        let name = task.bindings.get(FETCH);
         let mut plans = self.source.fetches.iter();
         let plan = plans.find(|plan| name.is_none_or(|name| *name == plan.fetch.name));
         let end = match plan {
@@ -109,7 +106,10 @@ impl Poller {
             None => FetchEnd::Dead {
                 code: "fetch.unknown".to_owned(),
                 message: "the connector's manifest has no such [[fetch]] any more".to_owned(),
-                hint: format!("mend the manifest, and run `leadstream replay {}`", task.event),
+                hint: format!(
+                    "mend the manifest, and run `leadstream replay {}`",
+                    task.event
+                ),
             },
         };
         let now = self.clock.now();

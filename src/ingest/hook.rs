@@ -3,12 +3,14 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use prometheus_client::metrics::counter::Counter;
+use url::Url;
 
 use super::captcha::CaptchaCheck;
 use super::cors::Cors;
 use super::rate_limit::{AddressLimit, SourceLimit};
 use super::redirect::Redirect;
 use super::refused::Refused;
+use super::vendor::VendorHook;
 use crate::config::SourceConfig;
 use crate::connector::custom::web_form::{OrgId, WebFormOptions};
 use crate::connector::{Connector, ConnectorOptions, connector_of};
@@ -19,28 +21,77 @@ use crate::telemetry::{Metrics, SourceLabel};
 #[derive(Debug)]
 pub struct Hook {
     pub name: SourceName,
+    pub accepted: Counter,
+    pub kind: Kind,
+}
+
+/// Who sends.
+#[derive(Debug)]
+pub enum Kind {
+    /// A page, in a person's browser.
+    Form(Box<FormHook>),
+    /// A vendor's server, as its manifest says.
+    Vendor(Box<VendorHook>),
+}
+
+/// The door of a web form.
+#[derive(Debug)]
+pub struct FormHook {
     pub connector: Arc<dyn Connector>,
     pub cors: Cors,
     pub redirect: Redirect,
     pub captcha: Option<CaptchaCheck>,
     pub org_id: Option<OrgId>,
-    pub accepted: Counter,
     source_limit: Option<SourceLimit>,
     address_limit: Option<AddressLimit>,
 }
 
 impl Hook {
-    pub fn new(name: &SourceName, source: &SourceConfig, metrics: &Metrics, now: Millis) -> Self {
-        let unset = WebFormOptions::default();
-        let options = match &source.options {
-            ConnectorOptions::WebForm(options) => options,
-            ConnectorOptions::Manifest(_) => &unset,
+    /// The hook of `source`. `public_url` is where the outside world reaches the server.
+    pub fn new(
+        name: &SourceName,
+        source: &SourceConfig,
+        public_url: Option<&Url>,
+        metrics: &Metrics,
+        now: Millis,
+    ) -> Self {
+        let kind = match &source.options {
+            ConnectorOptions::WebForm(options) => {
+                Kind::Form(Box::new(FormHook::new(name, source, options, now)))
+            }
+            ConnectorOptions::Manifest(of) => {
+                let (manifest, options) = (&of.manifest, &of.options);
+                let vendor = VendorHook::new(name, manifest, options, public_url, metrics);
+                Kind::Vendor(Box::new(vendor))
+            }
         };
         let label = SourceLabel {
             source: name.to_string(),
         };
         Self {
             name: name.clone(),
+            accepted: metrics.events_accepted.get_or_create_owned(&label),
+            kind,
+        }
+    }
+
+    /// If it is a web form's.
+    pub fn form(&self) -> Option<&FormHook> {
+        match &self.kind {
+            Kind::Form(form) => Some(form),
+            Kind::Vendor(_) => None,
+        }
+    }
+}
+
+impl FormHook {
+    fn new(
+        name: &SourceName,
+        source: &SourceConfig,
+        options: &WebFormOptions,
+        now: Millis,
+    ) -> Self {
+        Self {
             connector: connector_of(source),
             cors: Cors::new(&options.allowed_origins),
             redirect: Redirect::new(options),
@@ -49,7 +100,6 @@ impl Hook {
                 .as_ref()
                 .map(|captcha| CaptchaCheck::new(captcha, name, source)),
             org_id: options.org_id.as_deref().and_then(OrgId::parse),
-            accepted: metrics.events_accepted.get_or_create_owned(&label),
             source_limit: options
                 .rate_limit_per_second
                 .map(|requests| SourceLimit::per_second(requests, now)),

@@ -22,6 +22,7 @@ mod redirect;
 mod refused;
 mod request_id;
 pub mod schedule;
+mod vendor;
 mod webhook;
 
 pub use append::Append;
@@ -29,4 +30,4 @@ pub use captcha::captcha_endpoint;
 pub use door::Door;
 pub use group_commit::{AppendError, GroupCommit, Inbox, group_commit};
 pub use page::{Page, PageStored};
-pub use webhook::{HooksState, WEB_TO_LEAD_PATH};
+pub use webhook::{HooksState, PollHint, WEB_TO_LEAD_PATH};

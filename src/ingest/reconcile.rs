@@ -32,9 +32,17 @@ impl Poller {
     pub fn reconciliation(&self) -> Job {
         let plan = &self.source.plan;
         let days = plan.streams.iter().map(|stream| {
-            let first = stream.poll.cursor.as_ref().and_then(|cursor| cursor.first_days);
+            let first = stream
+                .poll
+                .cursor
+                .as_ref()
+                .and_then(|cursor| cursor.first_days);
             let kept = stream.poll.retention_days;
-            [first, kept].into_iter().flatten().min().unwrap_or(MOST_DAYS)
+            [first, kept]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(MOST_DAYS)
         });
         let days = days.max().unwrap_or(MOST_DAYS).min(MOST_DAYS);
         let since = Millis(self.clock.now().0 - i64::from(days) * DAY);
@@ -106,7 +114,9 @@ impl Poller {
     /// Warns before the vendor deletes what has not been read.
     pub(super) fn warn_of_deletion(&self, state: &mut SourceState) {
         let streams = &self.source.plan.streams;
-        let kept = streams.iter().filter_map(|stream| stream.poll.retention_days);
+        let kept = streams
+            .iter()
+            .filter_map(|stream| stream.poll.retention_days);
         let (Some(kept), Some(complete)) = (kept.min(), state.complete) else {
             return;
         };

@@ -1,8 +1,10 @@
 use std::borrow::Cow;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 
-use super::AppendError;
+use super::{AppendError, cors};
+use crate::connector::mechanism::handshake;
+use crate::connector::mechanism::signature::Denied;
 use crate::connector::{Refusal, RefusalReason};
 
 /// Why a request was refused, for its sender. Holds nothing of the request but names of fields.
@@ -18,8 +20,32 @@ pub struct Refused {
     pub hint: Cow<'static, str>,
     /// The form's fields that are meant, if any.
     pub fields: Vec<String>,
+    /// The methods that are taken, where it is the method that is wrong.
+    pub allow: Option<Methods>,
     /// Seconds after which it makes sense to try again.
     pub retry_after: Option<u64>,
+}
+
+/// The methods that a hook takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Methods {
+    /// A web form's.
+    Form,
+    /// A vendor's.
+    Vendor,
+    /// That of a vendor that greets by GET.
+    GreetingVendor,
+}
+
+impl Methods {
+    /// As the header `Allow` has them.
+    pub fn allow(self) -> HeaderValue {
+        match self {
+            Self::Form => cors::METHODS,
+            Self::Vendor => HeaderValue::from_static("POST"),
+            Self::GreetingVendor => HeaderValue::from_static("GET, HEAD, POST"),
+        }
+    }
 }
 
 impl Refused {
@@ -35,6 +61,7 @@ impl Refused {
             message: message.into(),
             hint: hint.into(),
             fields: Vec::new(),
+            allow: None,
             retry_after: None,
         }
     }
@@ -73,12 +100,54 @@ impl Refused {
     }
 
     pub fn method() -> Self {
-        Self::new(
+        let refused = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "hook.method",
             "this address takes forms by POST only",
             "write <form method=\"post\" action=\"…\">",
+        );
+        Self {
+            allow: Some(Methods::Form),
+            ..refused
+        }
+    }
+
+    /// Of a vendor, which may greet by GET.
+    pub fn webhook_method(takes_get: bool) -> Self {
+        let refused = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "hook.method",
+            "this address takes webhooks by POST",
+            "enter this address at the vendor, as the address of a webhook",
+        );
+        let methods = if takes_get {
+            Methods::GreetingVendor
+        } else {
+            Methods::Vendor
+        };
+        Self {
+            allow: Some(methods),
+            ..refused
+        }
+    }
+
+    pub fn no_webhook() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "hook.no_webhook",
+            "this source takes no webhooks: it asks the vendor by itself",
+            "remove this address at the vendor",
         )
+    }
+
+    pub fn misconfigured() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "hook.misconfigured",
+            "this source takes no webhooks because of an error in its configuration",
+            "see the log of the start, correct the configuration, and send this again",
+        )
+        .retry_after(60)
     }
 
     pub fn origin() -> Self {
@@ -175,6 +244,83 @@ impl From<Refusal> for Refused {
         Self {
             fields: refusal.fields,
             ..Self::new(status, refusal.code, refusal.message, refusal.hint)
+        }
+    }
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::NoSecret { options } if options.is_empty() => Self::new(
+                StatusCode::FORBIDDEN,
+                "hook.no_secret",
+                "the connector names nothing by which a webhook could be proved",
+                "add [[webhook.signature]] to its manifest",
+            ),
+            Denied::NoSecret { options } => Self::new(
+                StatusCode::FORBIDDEN,
+                "hook.no_secret",
+                "this source has no secret, so nobody can prove to be the vendor",
+                format!(
+                    "set {} of the source to the secret that the vendor has",
+                    options
+                        .iter()
+                        .map(|option| format!("`{option}`"))
+                        .collect::<Vec<_>>()
+                        .join(" or ")
+                ),
+            ),
+            // Our own trouble: a vendor that hears 4xx does not try again.
+            Denied::Unreadable { option } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "hook.secret_unreadable",
+                format!("the secret in `{option}` cannot be read"),
+                "see the log, run `leadstream check`, and send this again",
+            )
+            .retry_after(60),
+            Denied::Missing { header } => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "hook.signature",
+                format!("the header {header}, which proves the sender, is missing"),
+                "set the secret at the vendor too, and have proxies pass this header on",
+            ),
+            Denied::Wrong => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "hook.signature",
+                "the signature or secret is not this source's",
+                "compare the secret at the vendor with the source's, and have proxies pass the body \
+                 and the address on unchanged",
+            ),
+            Denied::Stale { seconds } => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "hook.stale",
+                format!("by this server's clock, {denied}"),
+                if seconds < 0 {
+                    "if this is no old request sent again, set this server's clock right: it is fast"
+                } else {
+                    "set this server's clock right: it is slow"
+                },
+            ),
+        }
+    }
+}
+
+impl From<handshake::Refused> for Refused {
+    fn from(refused: handshake::Refused) -> Self {
+        match refused {
+            handshake::Refused::Denied(Denied::Wrong) => Self::new(
+                StatusCode::FORBIDDEN,
+                "hook.handshake",
+                "the token is not this source's",
+                "enter the same token at the vendor and in the configuration",
+            ),
+            handshake::Refused::Denied(denied) => denied.into(),
+            handshake::Refused::Challenge => Self::new(
+                StatusCode::FORBIDDEN,
+                "hook.handshake",
+                refused.to_string(),
+                "have the vendor verify this address again",
+            ),
         }
     }
 }

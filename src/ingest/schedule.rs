@@ -92,14 +92,18 @@ impl Schedule {
     }
 
     /// The first run from the wall clock's `from` on that is not before `floor`.
-    fn at_or_after(&self, floor: &ZonedDateTime, from: DateTime, inclusive: bool) -> Option<Timestamp> {
+    fn at_or_after(
+        &self,
+        floor: &ZonedDateTime,
+        from: DateTime,
+        inclusive: bool,
+    ) -> Option<Timestamp> {
         let naive = to_naive(from)?;
         let found = self.cron.find_next_occurrence(&naive, inclusive).ok()?;
         let local = from_naive(found)?;
         let ambiguous = self.zone.to_ambiguous_zoned_datetime(local);
-        let is_late = |at: &Timestamp| {
-            *at > floor.timestamp() || (inclusive && *at == floor.timestamp())
-        };
+        let is_late =
+            |at: &Timestamp| *at > floor.timestamp() || (inclusive && *at == floor.timestamp());
         // Of an hour that is left out, the time after it.
         let earlier = ambiguous.clone().compatible().ok()?.timestamp();
         if is_late(&earlier) {
@@ -141,12 +145,7 @@ fn from_naive(at: NaiveDateTime) -> Option<DateTime> {
         part(at.month())?,
         part(at.day())?,
     );
-    let time = civil::Time::new(
-        part(at.hour())?,
-        part(at.minute())?,
-        part(at.second())?,
-        0,
-    );
+    let time = civil::Time::new(part(at.hour())?, part(at.minute())?, part(at.second())?, 0);
     Some(date.ok()?.to_datetime(time.ok()?))
 }
 
@@ -223,9 +222,7 @@ mod tests {
     #[test]
     fn jitter_is_the_same_each_time_and_small() {
         for name in ["a", "b", "typeform", "typeform-2"] {
-            let schedule = Schedule::parse("*/5 * * * *", None, name)
-                .unwrap()
-                .unwrap();
+            let schedule = Schedule::parse("*/5 * * * *", None, name).unwrap().unwrap();
             let mut now = at("2026-03-01T10:00:00Z");
             for _ in 0..50 {
                 let next = schedule.next(now).unwrap();
@@ -246,7 +243,10 @@ mod tests {
         assert!(Schedule::parse("99 * * * *", None, "x").is_err());
         // The 31st of February never comes.
         let never = Schedule::parse("0 0 31 2 *", None, "x");
-        let next = never.ok().flatten().and_then(|schedule| schedule.next(Millis(0)));
+        let next = never
+            .ok()
+            .flatten()
+            .and_then(|schedule| schedule.next(Millis(0)));
         assert_eq!(next, None);
     }
 }

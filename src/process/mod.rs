@@ -3,6 +3,7 @@
 
 mod decide;
 pub mod normalise;
+pub mod preview;
 pub mod resolve;
 mod run;
 

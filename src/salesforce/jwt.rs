@@ -1,15 +1,9 @@
 //! The signed assertion of the JWT bearer flow (RFC 7523): RS256 and nothing else, as Salesforce
 //! takes nothing else.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
-use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
-
 use crate::config::Secret;
 use crate::model::Millis;
+use crate::rs256::{KeyError, sign};
 
 /// How long an assertion lives. Salesforce takes at most 180 seconds; the rest is for clocks that
 /// do not agree.
@@ -25,67 +19,24 @@ pub(super) struct Claims<'a> {
     pub audience: &'a str,
 }
 
-/// Why a private key cannot be used. Shows nothing of the key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum KeyError {
-    #[error("the private key is not in PEM form")]
-    NotPem,
-    #[error("the private key is protected by a passphrase")]
-    Encrypted,
-    #[error("the private key is not an RSA key of at least 2048 bits ({0})")]
-    NotRsa(String),
-    #[error("the private key cannot sign")]
-    CannotSign,
-}
-
 /// The assertion, signed by `pem`, an RSA key in PKCS#1 or PKCS#8.
 pub(super) fn assertion(claims: &Claims, pem: &Secret, now: Millis) -> Result<String, KeyError> {
-    let key = read_key(pem.expose())?;
     let claims = serde_json::json!({
         "iss": claims.issuer,
         "sub": claims.subject,
         "aud": claims.audience,
         "exp": now.0 / 1000 + LIFE_SECONDS,
     });
-    let mut token = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#);
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
-
-    let mut signature = vec![0; key.public().modulus_len()];
-    key.sign(
-        &RSA_PKCS1_SHA256,
-        &SystemRandom::new(),
-        token.as_bytes(),
-        &mut signature,
-    )
-    .map_err(|_| KeyError::CannotSign)?;
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
-}
-
-fn read_key(pem: &str) -> Result<RsaKeyPair, KeyError> {
-    if pem.contains("ENCRYPTED") {
-        return Err(KeyError::Encrypted);
-    }
-    // Environment variables of many platforms cannot hold newlines, and people write \n.
-    let pem = if pem.contains('\n') {
-        std::borrow::Cow::Borrowed(pem)
-    } else {
-        pem.replace("\\n", "\n").into()
-    };
-    let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| KeyError::NotPem)?;
-    match der {
-        PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
-        PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
-        _ => return Err(KeyError::NotRsa("not an RSA key".to_owned())),
-    }
-    .map_err(|why| KeyError::NotRsa(why.to_string()))
+    sign(r#"{"alg":"RS256"}"#, &claims.to_string(), pem)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
+    use crate::rs256::read_key;
 
     /// Made for these tests by openssl; it opens nothing.
     const PKCS8: &str = include_str!("../../tests/fixtures/salesforce/jwt-test-only.pkcs8.pem");

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::error::Class;
-use super::jwt::KeyError;
 use crate::config::SecretError;
 use crate::edge::http::HttpError;
+use crate::rs256::KeyError;
 
 /// Why there is no token. Holds no secret and no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

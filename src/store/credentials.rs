@@ -1,7 +1,10 @@
 //! Tokens that vendors gave us. They come here encrypted; this knows no key.
 
+use async_trait::async_trait;
+
 use super::dialect::query;
 use super::{Store, StoreError};
+use crate::connector::mechanism::auth::{CredentialStore, CredentialStoreError};
 use crate::model::Millis;
 
 /// A credential as it is kept.
@@ -75,6 +78,29 @@ impl Store {
         self.commit_durably(write).await?;
         Ok(true)
     }
+}
+
+#[async_trait]
+impl CredentialStore for Store {
+    async fn get(&self, name: &str) -> Result<Option<(Vec<u8>, i64)>, CredentialStoreError> {
+        let found = self.credential(name).await.map_err(failed)?;
+        Ok(found.map(|found| (found.sealed, found.version)))
+    }
+
+    async fn put(
+        &self,
+        name: &str,
+        sealed: &[u8],
+        expected: i64,
+        now: Millis,
+    ) -> Result<bool, CredentialStoreError> {
+        let put = self.put_credential(name, sealed, expected, now);
+        put.await.map_err(failed)
+    }
+}
+
+fn failed(error: StoreError) -> CredentialStoreError {
+    CredentialStoreError(error.to_string())
 }
 
 #[cfg(test)]

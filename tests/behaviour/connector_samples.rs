@@ -94,6 +94,9 @@ fn as_json(found: &Extracted) -> Value {
     if let Some(id) = &found.vendor_id {
         json["vendor_id"] = json!(id);
     }
+    if let Some(version) = &found.version {
+        json["version"] = json!(version);
+    }
     if !found.attribution.is_empty() {
         json["attribution"] = json!(found.attribution);
     }

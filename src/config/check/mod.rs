@@ -31,7 +31,7 @@ pub(super) fn check(root: &Table, catalog: &Catalog, env: &Environment<'_>, repo
         server::check(server, report);
     }
     if let Some(store) = root.table("store") {
-        store::check(store, report);
+        store::check(store, env, report);
     }
     if let Some(node) = root.get("salesforce")
         && let Some(table) = node.as_table()

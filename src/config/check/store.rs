@@ -1,9 +1,25 @@
-use super::error_at;
+use super::{error_at, secrets};
+use crate::config::interpolate::Environment;
 use crate::config::report::Report;
+use crate::config::secret_key_bytes;
 use crate::config::tree::Table;
 
 /// `[store]`
-pub(super) fn check(store: &Table, report: &mut Report) {
+pub(super) fn check(store: &Table, env: &Environment<'_>, report: &mut Report) {
+    if let Some(key) = secrets::check(store, "secret_key", env, report)
+        && secret_key_bytes(&key).is_none()
+        && let Some(node) = store.get("secret_key")
+    {
+        report.add(
+            error_at(node, "config.bad_value", "this is no key of 32 bytes")
+                .label("what is kept there is neither base64 nor 64 hex digits of 32 bytes")
+                .hint("make one: `openssl rand -base64 32`"),
+        );
+    }
+    check_url(store, report);
+}
+
+fn check_url(store: &Table, report: &mut Report) {
     let Some((url, node)) = store.text("url") else {
         return;
     };

@@ -5,13 +5,17 @@ use serde::Deserialize;
 use super::Template;
 
 /// A way to sign in. Which keys belong to which type: `check`.
+///
+/// What all vendors call alike is taken from the options of these names: `client_id`,
+/// `client_secret`, `refresh_token` (`oauth2`) and `account_id` (`account_credentials`).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
     /// How.
     #[serde(rename = "type")]
     pub kind: AuthType,
-    /// `header`, `query`: the name of the header or parameter.
+    /// `header`, `query`: the name of the header or parameter. Others: of the header that the token is
+    /// sent in, `Authorization` if not said.
     pub name: Option<String>,
     /// `header`, `query`: what it holds. `bearer`: the token.
     pub value: Option<Template>,
@@ -44,7 +48,7 @@ pub struct Auth {
     pub audience: Option<String>,
     /// `service_account`: the option with the user to act as.
     pub subject: Option<String>,
-    /// How the token is sent; `Bearer {token}` in `Authorization` if not said.
+    /// How the token is sent; `Bearer {token}` if not said.
     pub header: Option<Template>,
     /// How long a token is used if its answer does not say.
     pub expires_seconds: Option<u64>,

@@ -615,6 +615,16 @@ impl Check<'_> {
         for paths in [&pivot.key, &pivot.title].into_iter().flatten() {
             self.paths(&paths.0);
         }
+        if let Some(titles) = &pivot.titles_in {
+            for paths in [&titles.list, &titles.key, &titles.value] {
+                self.paths(&paths.0);
+            }
+            if let Some(choices) = &titles.choices {
+                for paths in [&choices.list, &choices.key, &choices.value] {
+                    self.paths(&paths.0);
+                }
+            }
+        }
         if let Some(lookup) = &pivot.titles
             && !self.manifest.lookup.contains_key(lookup)
         {

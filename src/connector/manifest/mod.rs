@@ -21,9 +21,9 @@ pub use poll::{
     Binding, Cursor, CursorKind, Each, ErrorRule, Fetch, Join, Limits, Lookup, Method, Order,
     Paging, PagingStyle, Poll, Reaction, RequestBody, Rows, TimeFormat,
 };
-pub use record::{At, Attribution, Pivot, Record};
+pub use record::{At, Attribution, Choices, Pivot, Record, Titles};
 pub use select::{Condition, Of, OneOrMany, Scalar, Take, TextPart};
-pub use template::{Encode, Template, TemplateError, encode_url};
+pub use template::{Encode, Template, TemplateError, TemplatePart, encode_url};
 pub use webhook::{
     Answer, BodyEncoding, Encoding, Handshake, HandshakeStyle, KeyFormat, Scheme, Signature,
     TimeUnit, Timestamp, Webhook,
@@ -31,6 +31,7 @@ pub use webhook::{
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use serde::Deserialize;
 
 /// How to talk to one vendor.
@@ -56,10 +57,10 @@ pub struct Manifest {
     pub headers: BTreeMap<String, Template>,
     /// What a user sets in `[sources.<name>]`.
     #[serde(default)]
-    pub options: BTreeMap<String, OptionSpec>,
+    pub options: IndexMap<String, OptionSpec>,
     /// Ways to sign in, by name. A source takes the one whose options it sets, or says `auth = "…"`.
     #[serde(default)]
-    pub auth: BTreeMap<String, Auth>,
+    pub auth: IndexMap<String, Auth>,
     /// What the vendor sends by itself.
     pub webhook: Option<Webhook>,
     /// What a webhook only names is read by one of these; the first that fits.
@@ -136,25 +137,4 @@ where
         }
     }
     deserializer.deserialize_any(Tables(std::marker::PhantomData))
-}
-
-/// Reads nothing: what connects manifests to events comes with `reader`.
-#[derive(Debug)]
-pub struct Unread;
-
-impl super::Connector for Unread {
-    fn receive(&self, _: super::Payload<'_>) -> Result<(), super::Refusal> {
-        Err(super::Refusal::malformed(
-            "connector.unread",
-            "events of this connector cannot be read yet",
-            "use a web form",
-        ))
-    }
-
-    fn extract(
-        &self,
-        _: &crate::model::Event,
-    ) -> Result<Vec<crate::model::Extracted>, super::ExtractError> {
-        Ok(Vec::new())
-    }
 }

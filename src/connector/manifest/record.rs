@@ -67,12 +67,45 @@ pub struct Pivot {
     pub titles: Option<String>,
     /// The path of the title in an entry.
     pub title: Option<OneOrMany>,
+    /// A list beside it that gives each key its title, and the values of choices their texts.
+    pub titles_in: Option<Titles>,
+    /// What separates several values in one text: `||A||B||`.
+    pub separator: Option<String>,
     /// Whether a key's upper case, blanks and punctuation make no difference and stand as `_`.
     #[serde(default)]
     pub fold: bool,
     /// Whether entries that nothing maps are kept.
     #[serde(default = "yes")]
     pub keep: bool,
+}
+
+/// A list that says what keys mean: the questions of a form, of which the answers hold only ids.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Titles {
+    /// Where the list is.
+    pub list: OneOrMany,
+    /// What it starts at.
+    #[serde(default)]
+    pub of: super::Of,
+    /// The path of the key in an entry.
+    pub key: OneOrMany,
+    /// The paths of its title in an entry; the first that is there.
+    pub value: OneOrMany,
+    /// A list inside an entry that gives values of this key (ids of choices) their texts.
+    pub choices: Option<Choices>,
+}
+
+/// A list inside an entry of [`Titles`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choices {
+    /// Where the list is in the entry.
+    pub list: OneOrMany,
+    /// The path of what the answer holds.
+    pub key: OneOrMany,
+    /// The paths of the text; the first that is there.
+    pub value: OneOrMany,
 }
 
 /// Where UTM parameters and click ids are.

@@ -15,6 +15,15 @@ enum Part {
     Name(String),
 }
 
+/// A part of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplatePart<'t> {
+    /// Text that stands as it is.
+    Literal(&'t str),
+    /// A name to be replaced.
+    Name(&'t str),
+}
+
 /// How values are put into a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encode {
@@ -87,6 +96,14 @@ impl Template {
         self.parts.iter().filter_map(|part| match part {
             Part::Name(name) => Some(name.as_str()),
             Part::Literal(_) => None,
+        })
+    }
+
+    /// Its parts, in their order: for what is no text, such as a body that is signed.
+    pub fn parts(&self) -> impl Iterator<Item = TemplatePart<'_>> {
+        self.parts.iter().map(|part| match part {
+            Part::Literal(text) => TemplatePart::Literal(text),
+            Part::Name(name) => TemplatePart::Name(name),
         })
     }
 

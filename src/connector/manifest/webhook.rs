@@ -77,14 +77,16 @@ pub struct Signature {
     /// Taken off the secret before it is decoded: `whsec_`.
     pub key_prefix: Option<String>,
     /// What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{path}`,
-    /// `{header:<name>}` and literals. `{body}` if not said.
+    /// `{header:<name>}` and literals. `{body}` if not said; of a plain SHA-256 `{key}{body}`. An
+    /// option in it may hold such names itself.
     pub signed: Option<Template>,
     /// The header with the signature.
     pub header: Option<Template>,
     /// How the header is written: `sha256={signature}`, `t={timestamp},v1={signature}`. Any of several
-    /// signatures may match.
+    /// signatures may match. An option in it may hold such names itself.
     pub format: Option<Template>,
-    /// How the signature is written.
+    /// How the signature is written. The other encoding is taken as well: of one hash they differ in
+    /// length. `equals`: in base 64 if so said (`Basic {signature}`), else as it is.
     #[serde(default)]
     pub encoding: Encoding,
     /// When it was signed, for `{timestamp}` and against replays.
@@ -153,7 +155,17 @@ pub struct Timestamp {
     pub tolerance_seconds: u64,
 }
 
-/// How a time is counted.
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self {
+            header: None,
+            unit: TimeUnit::default(),
+            tolerance_seconds: five_minutes(),
+        }
+    }
+}
+
+/// How a time is counted. Seconds and milliseconds are told apart by their size, whatever is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeUnit {
@@ -180,13 +192,15 @@ pub struct Handshake {
     pub challenge: Option<String>,
     /// `echo_query`: the parameter with the token that we set at the vendor.
     pub verify: Option<String>,
-    /// The option with the token, or the key that the challenge is signed with.
+    /// The option with the token, or the key that the challenge is signed with; of several secrets the
+    /// first.
     pub key: Option<String>,
     /// `signed_body`, `echo_body`: what makes it a greeting.
     pub when: Option<Condition>,
     /// `signed_body`, `echo_body`: the path of the challenge in the body.
     pub from: Option<String>,
-    /// The members of the answer: for the challenge,
+    /// The members of the answer: for the challenge (`echo_body`: the challenge by itself as text if
+    /// not said),
     pub answer_challenge: Option<String>,
     /// and for its signature.
     pub answer_signature: Option<String>,

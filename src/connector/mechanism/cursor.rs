@@ -333,7 +333,11 @@ mod tests {
             rules.page_read(&mut state, &walk);
             assert_eq!(state.since, None, "{toml}: not before it is complete");
             rules.complete(&mut state, &walk);
-            assert_eq!(rules.begin(&state, None, None, NOW).asked, Some(expect), "{toml}");
+            assert_eq!(
+                rules.begin(&state, None, None, NOW).asked,
+                Some(expect),
+                "{toml}"
+            );
         }
     }
 

@@ -375,7 +375,12 @@ mod tests {
 
     #[test]
     fn values_stay_in_their_places_and_what_has_none_is_left_out() {
-        let request = check(0, "a/../b?c", &[("cursor", "2026-01-01T00:00:00+00:00")], &[]);
+        let request = check(
+            0,
+            "a/../b?c",
+            &[("cursor", "2026-01-01T00:00:00+00:00")],
+            &[],
+        );
         assert_eq!(
             request.target,
             Target::Path(
@@ -385,7 +390,10 @@ mod tests {
                     .to_owned()
             )
         );
-        assert_eq!(request.headers, [("X-Form".to_owned(), "a/../b?c".to_owned())]);
+        assert_eq!(
+            request.headers,
+            [("X-Form".to_owned(), "a/../b?c".to_owned())]
+        );
         assert_eq!(request.body, None);
         let first = check(0, "f", &[], &[number(Some("page"), None, 2)]);
         let expect = Target::Path("/forms/f/responses?page=2".to_owned());

@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::plan::{EachPlan, PagingPlan, Stream};
 use super::reader::flat;
 use super::{Poller, Stop};
+use crate::connector::Path;
 use crate::connector::mechanism::call::{Answer, Next, Request, Target};
 use crate::connector::mechanism::cursor::{Rules, State, Walk};
 use crate::connector::mechanism::paging::{self, Facts};
 use crate::connector::mechanism::request::{Names, Parts, build};
-use crate::connector::Path;
 use crate::connector::select::Scope;
 
 /// The most items of a poll.
@@ -60,7 +60,11 @@ impl Poller {
         values
             .filter(|value| seen.insert(value.clone()))
             .map(|value| Item {
-                bound: name.clone().map(|name| (name, value.clone())).into_iter().collect(),
+                bound: name
+                    .clone()
+                    .map(|name| (name, value.clone()))
+                    .into_iter()
+                    .collect(),
                 key: Some(value),
                 fingerprint: None,
             })

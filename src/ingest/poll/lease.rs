@@ -41,7 +41,9 @@ impl Poller {
                 Err(error) => match Stop::from(error) {
                     Stop::Overtaken => return Stop::Overtaken,
                     // The next page finds out whether it is still ours.
-                    _ => tracing::debug!(source = %self.source.name, "a lease could not be renewed"),
+                    _ => {
+                        tracing::debug!(source = %self.source.name, "a lease could not be renewed")
+                    }
                 },
             }
         }

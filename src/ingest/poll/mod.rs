@@ -12,6 +12,7 @@ pub mod plan;
 pub mod reader;
 pub mod request;
 mod run;
+mod source;
 pub mod status;
 #[cfg(test)]
 mod tests;
@@ -23,16 +24,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::fetch::FetchPlan;
 use super::{AppendError, Inbox};
-use crate::connector::ManifestSource;
-use crate::connector::mechanism::call::{CallError, Next, Vendor};
+use crate::connector::mechanism::call::{CallError, Next};
 use crate::connector::mechanism::cursor::Span;
 use crate::connector::mechanism::request::RequestError;
-use crate::connector::PathError;
 use crate::edge::clock::SharedClock;
 use crate::edge::shutdown::Shutdown;
-use crate::model::{Millis, SourceName};
+use crate::model::Millis;
 use crate::store::{Lease, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -40,51 +38,10 @@ use items::Item;
 pub use plan::Plan;
 pub use reader::{ManifestReader, PageReader};
 pub use run::Hints;
+pub use source::{PollSource, SourceError};
 
 /// How long a round holds the account at most before others get their turn.
 const TURN: Duration = Duration::from_secs(30);
-
-/// A source that is polled.
-#[derive(Debug)]
-pub struct PollSource {
-    /// Its name.
-    pub name: SourceName,
-    /// Its configuration.
-    pub config: ManifestSource,
-    /// Its polls.
-    pub plan: Plan,
-    /// Its fetches.
-    pub fetches: Vec<FetchPlan>,
-    /// Reads its pages.
-    pub reader: Arc<dyn PageReader>,
-    /// Calls its vendor.
-    pub vendor: Arc<dyn Vendor>,
-    /// Tells accounts apart: sources of one account are read one after another.
-    pub account: String,
-    /// Under which name its stored credential is, if it has one: a paused source looks for a new one.
-    pub credential: Option<String>,
-}
-
-impl PollSource {
-    /// A source, made ready.
-    pub fn new(
-        name: SourceName,
-        config: ManifestSource,
-        vendor: Arc<dyn Vendor>,
-        account: String,
-    ) -> Result<Self, PathError> {
-        Ok(Self {
-            plan: Plan::new(&config)?,
-            fetches: FetchPlan::all(&config)?,
-            reader: Arc::new(ManifestReader::new(&config)?),
-            name,
-            config,
-            vendor,
-            account,
-            credential: None,
-        })
-    }
-}
 
 /// Reads one source.
 #[derive(Debug)]

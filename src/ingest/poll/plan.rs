@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use http::HeaderMap;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::reader::text;
 
 use crate::connector::ManifestSource;
-use crate::connector::manifest::{Each, Lookup, OneOrMany, Paging, PagingStyle, Poll, Take};
+use crate::connector::manifest::{Each, Lookup, Of, OneOrMany, Paging, PagingStyle, Poll, Take};
 use crate::connector::mechanism::cursor::Rules;
-use crate::connector::{Path, PathError};
-use crate::connector::select::{Scope, Taker, Test, add_texts};
+use crate::connector::records::Page;
+use crate::connector::select::{Scope, Taker, Test};
 use crate::connector::time;
+use crate::connector::{Path, PathError, Step};
 use crate::model::Millis;
 
 /// What is polled of one source.
@@ -202,14 +205,41 @@ impl PagingPlan {
         })
     }
 
+    /// The answer without what says nothing of the pages after it; none if only the whole of it will
+    /// do.
+    pub fn sparse(&self, page: &Page<'_>) -> Option<Value> {
+        let tested = self.paging.more_when.iter();
+        let tested = tested.filter(|condition| condition.of == Of::Page);
+        let mut paths = Vec::new();
+        for condition in tested {
+            for path in &condition.from.0 {
+                paths.push(Path::parse(path).ok()?);
+            }
+        }
+        paths.extend(self.from.iter().chain(&self.total).cloned());
+        let mut sparse = Map::new();
+        let picked = page.pick(&paths.iter().collect::<Vec<_>>());
+        for (path, text) in paths.iter().zip(picked) {
+            let (last, way) = path.steps()?.split_last()?;
+            let mut members = &mut sparse;
+            for step in way {
+                let inner = members
+                    .entry(member(step)?)
+                    .or_insert_with(|| Value::Object(Map::new()));
+                members = inner.as_object_mut()?;
+            }
+            if let Some(text) = text {
+                members.insert(member(last)?.to_owned(), Value::String(text));
+            } else {
+                member(last)?;
+            }
+        }
+        Some(Value::Object(sparse))
+    }
+
     /// What an answer says of the pages after it.
     pub fn words(&self, page: &Value, headers: &HeaderMap) -> Words {
-        let text = |path: &Option<Path>| {
-            let value = path.as_ref()?.first(page)?;
-            let mut texts = Vec::new();
-            add_texts(value, &mut texts);
-            texts.into_iter().next()
-        };
+        let text = |path: &Option<Path>| text(path.as_ref()?, page);
         let next = match &self.paging.header {
             Some(name) => header(headers, name).and_then(|value| {
                 if self.paging.style == PagingStyle::NextUrl {
@@ -236,11 +266,20 @@ impl PagingPlan {
     }
 }
 
+fn member(step: &Step) -> Option<&str> {
+    match step {
+        Step::Member(name) => Some(name),
+        Step::Index(_) | Step::Each => None,
+    }
+}
+
 /// Headers by lower-case names.
 fn named(headers: &HeaderMap) -> BTreeMap<String, String> {
     headers
         .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        })
         .collect()
 }
 
@@ -261,7 +300,9 @@ fn next_link(value: &str) -> Option<String> {
             };
             let rels = value.trim().trim_matches('"');
             name.trim().eq_ignore_ascii_case("rel")
-                && rels.split_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
+                && rels
+                    .split_whitespace()
+                    .any(|rel| rel.eq_ignore_ascii_case("next"))
         });
         if is_next {
             return Some(url.to_owned());

@@ -1,23 +1,21 @@
 //! The records of a page, with what the poll needs to know of each.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::plan::{Stream, Words};
-use crate::connector::ManifestSource;
-use crate::connector::manifest::{Of, PagingStyle, Record, TimeFormat};
-use crate::connector::{Path, PathError};
-use crate::connector::select::{Scope, Taker, add_texts};
+use crate::connector::manifest::{Of, PagingStyle, TimeFormat};
+use crate::connector::reader::Reader;
+use crate::connector::records::{self, Page};
+use crate::connector::select::add_texts;
 use crate::connector::time;
+use crate::connector::{ManifestSource, Path, PathError};
 use crate::model::Millis;
-
-/// The most records of a page.
-const MOST_RECORDS: usize = 20_000;
 
 /// Reads a source's pages.
 pub trait PageReader: Send + Sync + Debug {
@@ -29,6 +27,9 @@ pub trait PageReader: Send + Sync + Debug {
         headers: &HeaderMap,
         context: &Value,
     ) -> Result<ReadPage, PageError>;
+
+    /// When the person sent a record of `stream`, if it says so.
+    fn sent_at(&self, stream: &Stream, record: &RawRecord) -> Option<Millis>;
 }
 
 /// An answer, read.
@@ -36,6 +37,8 @@ pub trait PageReader: Send + Sync + Debug {
 pub struct ReadPage {
     /// Its records, in their order.
     pub records: Vec<RawRecord>,
+    /// The last record's value that the next page is asked for by.
+    pub last_value: Option<String>,
     /// What it says of the pages after it.
     pub words: Words,
     /// The cursor, where that is in the answer.
@@ -49,12 +52,8 @@ pub struct RawRecord {
     pub body: Bytes,
     /// The vendor's ids of the submissions in it, with their versions. None if it says none.
     pub ids: Vec<(String, Option<String>)>,
-    /// When the person sent it, if it says so.
-    pub at: Option<Millis>,
     /// Where it stands, as the vendor writes it.
     pub cursor: Option<String>,
-    /// The value that the next page is asked for by.
-    pub after: Option<String>,
 }
 
 /// Why a page cannot be read. Holds nothing of the page.
@@ -62,54 +61,49 @@ pub struct RawRecord {
 #[error("{0}")]
 pub struct PageError(pub String);
 
-/// Reads pages by the manifest.
+/// Reads pages by the manifest: no value is built of what is only passed on.
 #[derive(Debug)]
 pub struct ManifestReader {
+    reader: Reader,
     streams: BTreeMap<String, Paths>,
 }
 
 #[derive(Debug)]
 struct Paths {
-    records: Path,
-    id: Vec<Taker>,
-    version: Option<Taker>,
-    split: Option<Path>,
     at: Vec<Path>,
     at_format: Option<TimeFormat>,
-    zone: TimeZone,
-    cursor: Vec<Path>,
+    zone: jiff::tz::TimeZone,
+    token: Vec<Path>,
     after: Option<Path>,
 }
 
 impl ManifestReader {
     /// A reader of a source's pages.
-    pub fn new(source: &ManifestSource) -> Result<Self, PathError> {
+    pub fn new(source: &ManifestSource, reader: Reader) -> Result<Self, PathError> {
         let manifest = &source.manifest;
         let streams = manifest.poll.iter().map(|poll| {
-            let record: &Record = poll.record.as_ref().unwrap_or(&manifest.record);
-            let cursor = poll.cursor.as_ref().map_or(&[][..], |cursor| &cursor.from.0);
+            let record = poll.record.as_ref().unwrap_or(&manifest.record);
+            let at = record.at.as_ref().filter(|at| at.of == Of::Record);
+            // A zone is no secret, so that reading it cannot fail.
+            let zone = at.and_then(|at| at.zone.as_deref());
+            let zone = zone.and_then(|option| source.options.text(option).ok().flatten());
+            let cursor = poll.cursor.as_ref();
             let after = poll
                 .paging
                 .from
                 .as_deref()
                 .filter(|_| poll.paging.style == PagingStyle::AfterLast);
-            let at = record.at.as_ref().filter(|at| at.of == Of::Record);
-            let zone = at.and_then(|at| at.zone.as_deref());
-            let zone = zone.and_then(|option| source.options.text(option).ok().flatten());
             let paths = Paths {
                 at: parsed(at.map_or(&[], |at| &at.from.0))?,
                 at_format: at.and_then(|at| at.format),
                 zone: time::zone(zone.as_deref()),
-                records: Path::parse(&poll.records)?,
-                id: record.id.iter().map(Taker::new).collect::<Result<_, _>>()?,
-                version: record.version.as_ref().map(Taker::new).transpose()?,
-                split: record.split.as_deref().map(Path::parse).transpose()?,
-                cursor: parsed(cursor)?,
+                token: parsed(cursor.map_or(&[], |cursor| &cursor.from.0))?,
                 after: after.map(Path::parse).transpose()?,
             };
             Ok((poll.name.clone(), paths))
         });
         Ok(Self {
+            reader,
             streams: streams.collect::<Result<_, _>>()?,
         })
     }
@@ -119,70 +113,65 @@ impl PageReader for ManifestReader {
     fn read(
         &self,
         stream: &Stream,
-        page: &Bytes,
+        body: &Bytes,
         headers: &HeaderMap,
         context: &Value,
     ) -> Result<ReadPage, PageError> {
-        let Some(paths) = self.streams.get(stream.name()) else {
-            return Err(PageError(format!("there is no poll `{}`", stream.name())));
+        let name = stream.name();
+        let (Some(reader), Some(paths)) = (self.reader.page(name), self.streams.get(name)) else {
+            return Err(PageError(format!("there is no poll `{name}`")));
         };
-        let page: Value = serde_json::from_slice(page).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            PageError(format!(
-                "the answer is not valid JSON: line {line}, column {column}"
-            ))
-        })?;
-        let found: Vec<&Value> = flat(paths.records.all(&page));
-        if found.iter().any(|record| !record.is_object()) {
-            let path = &paths.records;
-            return Err(PageError(format!(
-                "there are no records at `{path}` of the answer, but a value of another type"
-            )));
-        }
-        if found.len() > MOST_RECORDS {
-            return Err(PageError(format!(
-                "the answer holds more than {MOST_RECORDS} records"
-            )));
-        }
-        let records = found.into_iter();
+        let failed = |error: records::RecordsError| PageError(error.to_string());
+        let page = Page::new(body);
+        let found = reader.records(&page).map_err(failed)?;
+        let last_value = paths.after.as_ref().and_then(|path| {
+            let last = found.last()?;
+            records::pick(last, &[path]).into_iter().flatten().next()
+        });
+        let records = found.iter().map(|record| {
+            let marks = reader.marks(record, Some(context));
+            let ids = marks.submissions.into_iter();
+            RawRecord {
+                body: bytes_of(record, body),
+                ids: ids
+                    .filter_map(|mark| Some((mark.id?, mark.version)))
+                    .collect(),
+                cursor: marks.cursor,
+            }
+        });
+        let words = match stream.paging.sparse(&page) {
+            Some(said) => said,
+            None => page.value().map_err(failed)?,
+        };
+        let token = stream.rules.is_token().then(|| {
+            let picked = page.pick(&paths.token.iter().collect::<Vec<_>>());
+            picked.into_iter().flatten().next()
+        });
         Ok(ReadPage {
-            records: records.map(|record| paths.record(record, context)).collect(),
-            words: stream.paging.words(&page, headers),
-            token: if stream.rules.is_token() {
-                paths.cursor.iter().find_map(|path| text(path, &page))
-            } else {
-                None
-            },
+            records: records.collect(),
+            last_value,
+            words: stream.paging.words(&words, headers),
+            token: token.flatten(),
         })
+    }
+
+    fn sent_at(&self, stream: &Stream, record: &RawRecord) -> Option<Millis> {
+        let paths = self.streams.get(stream.name())?;
+        let text = String::from_utf8_lossy(&record.body);
+        let picked = records::pick(&text, &paths.at.iter().collect::<Vec<_>>());
+        let at = picked.into_iter().flatten().next()?;
+        time::parse(&at, paths.at_format, &paths.zone)
     }
 }
 
-impl Paths {
-    fn record(&self, record: &Value, context: &Value) -> RawRecord {
-        let parts = match &self.split {
-            Some(split) => flat(split.all(record)),
-            None => vec![record],
-        };
-        let ids = parts.into_iter().filter_map(|part| {
-            let scope = Scope {
-                parent: Some(record),
-                context: Some(context),
-                ..Scope::record(part)
-            };
-            let values: Option<Vec<String>> =
-                self.id.iter().map(|taker| taker.text(&scope)).collect();
-            let id = values.filter(|values| !values.is_empty())?.join(":");
-            let version = self.version.as_ref().and_then(|taker| taker.text(&scope));
-            Some((id, version))
-        });
-        let at: Option<String> = self.at.iter().find_map(|path| text(path, record));
-        RawRecord {
-            ids: ids.collect(),
-            at: at.and_then(|at| time::parse(&at, self.at_format, &self.zone)),
-            cursor: self.cursor.iter().find_map(|path| text(path, record)),
-            after: self.after.as_ref().and_then(|path| text(path, record)),
-            body: Bytes::from(record.to_string()),
+/// A record's bytes: those of the page that it stands in, if it does.
+fn bytes_of(record: &Cow<'_, str>, page: &Bytes) -> Bytes {
+    let start = (record.as_ptr() as usize).checked_sub(page.as_ptr() as usize);
+    match (record, start) {
+        (Cow::Borrowed(text), Some(start)) if start + text.len() <= page.len() => {
+            page.slice(start..start + text.len())
         }
+        _ => Bytes::copy_from_slice(record.as_bytes()),
     }
 }
 

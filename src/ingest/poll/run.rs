@@ -83,7 +83,9 @@ impl Poller {
         let mut state = self.stored_state().await;
         let mut rounds: Vec<(&'static str, Round)> = Vec::new();
         while !shutdown.is_stopping() {
-            let wait = self.turn(&mut times, &mut state, &mut rounds, &shutdown).await;
+            let wait = self
+                .turn(&mut times, &mut state, &mut rounds, &shutdown)
+                .await;
             if wait.is_zero() {
                 continue;
             }
@@ -111,7 +113,9 @@ impl Poller {
             _ => None,
         };
         let has_more_to_do = self.source.config.manifest.webhook.is_some()
-            || streams.iter().any(|stream| stream.poll.retention_days.is_some());
+            || streams
+                .iter()
+                .any(|stream| stream.poll.retention_days.is_some());
         let reconcile = common.reconcile.as_deref();
         let reconciles = match reconcile.or(has_more_to_do.then_some(DAILY)) {
             Some(text) if !streams.is_empty() => Schedule::parse(text, zone, name)?,
@@ -164,7 +168,8 @@ impl Poller {
             self.warn_of_deletion(state);
         }
         let held = state.paused.as_ref().or(state.failing.as_ref());
-        let is_held = held.is_some_and(|held| held.next > now) && times.poll.is_none_or(|at| at > now);
+        let is_held =
+            held.is_some_and(|held| held.next > now) && times.poll.is_none_or(|at| at > now);
         if is_held {
             return self.wait(times, state, now);
         }
@@ -194,7 +199,12 @@ impl Poller {
                 return BUSY;
             }
             Err(Stop::Busy) => {
-                self.report(kind, &round, Some("another source or node reads this account")).await;
+                self.report(
+                    kind,
+                    &round,
+                    Some("another source or node reads this account"),
+                )
+                .await;
                 rounds.insert(0, (kind, round));
                 return BUSY;
             }
@@ -216,7 +226,16 @@ impl Poller {
             }
             Err(Stop::Pause(trouble)) => {
                 self.pause(trouble, times, state, now).await;
-                self.report(kind, &round, state.paused.as_ref().map(|held| held.trouble.sentence()).as_deref()).await;
+                self.report(
+                    kind,
+                    &round,
+                    state
+                        .paused
+                        .as_ref()
+                        .map(|held| held.trouble.sentence())
+                        .as_deref(),
+                )
+                .await;
                 if kind != POLL {
                     rounds.insert(0, (kind, round));
                 }
@@ -256,7 +275,10 @@ impl Poller {
                 state.complete = Some(began);
                 state.last = Some(round.tally);
                 state.warned_days = None;
-                times.poll = times.schedule.as_ref().and_then(|schedule| schedule.next(now));
+                times.poll = times
+                    .schedule
+                    .as_ref()
+                    .and_then(|schedule| schedule.next(now));
                 state.next = times.poll;
                 if round.tally.new > 0 {
                     info!(source = %self.source.name, new = round.tally.new, known = round.tally.known, pages = round.tally.pages, "polled");
@@ -354,8 +376,7 @@ impl Poller {
     }
 
     async fn credential_version(&self) -> Option<i64> {
-        let name = self.source.credential.as_deref()?;
-        let stored = self.store.credential(name).await.ok()?;
+        let stored = self.store.credential(&self.source.account).await.ok()?;
         stored.map(|stored| stored.version)
     }
 
@@ -432,11 +453,7 @@ impl Poller {
         .await;
     }
 
-    async fn change_order(
-        &self,
-        kind: &str,
-        change: impl FnOnce(&mut super::request::Order),
-    ) {
+    async fn change_order(&self, kind: &str, change: impl FnOnce(&mut super::request::Order)) {
         let now = self.clock.now();
         let stored = StoredOrder::load(&self.store, &self.source.name, kind).await;
         if let Ok(Some(mut stored)) = stored
@@ -465,7 +482,10 @@ impl Poller {
             source: self.source.name.to_string(),
             what: "taken",
         };
-        self.metrics.poll_records.get_or_create(&label).inc_by(count);
+        self.metrics
+            .poll_records
+            .get_or_create(&label)
+            .inc_by(count);
         self.metrics
             .events_accepted
             .get_or_create(&self.label())
@@ -477,7 +497,10 @@ impl Poller {
             source: self.source.name.to_string(),
             what: "known",
         };
-        self.metrics.poll_records.get_or_create(&label).inc_by(known);
+        self.metrics
+            .poll_records
+            .get_or_create(&label)
+            .inc_by(known);
         self.metrics.poll_pages.get_or_create(&self.label()).inc();
     }
 
@@ -490,19 +513,31 @@ impl Poller {
     }
 
     pub(in crate::ingest) fn note_gap(&self, missing: u64) {
-        let gauge = self.metrics.reconcile_missing.get_or_create(&self.label()).clone();
+        let gauge = self
+            .metrics
+            .reconcile_missing
+            .get_or_create(&self.label())
+            .clone();
         gauge.set(i64::try_from(missing).unwrap_or(i64::MAX));
     }
 
     fn note_paused(&self, is_paused: bool) {
-        let gauge = self.metrics.poll_paused.get_or_create(&self.label()).clone();
+        let gauge = self
+            .metrics
+            .poll_paused
+            .get_or_create(&self.label())
+            .clone();
         gauge.set(i64::from(is_paused));
     }
 
     fn note_lag(&self, state: &SourceState) {
         if let Some(complete) = state.complete {
             let lag = self.clock.now().since(complete).as_secs();
-            let gauge = self.metrics.poll_lag_seconds.get_or_create(&self.label()).clone();
+            let gauge = self
+                .metrics
+                .poll_lag_seconds
+                .get_or_create(&self.label())
+                .clone();
             gauge.set(i64::try_from(lag).unwrap_or(i64::MAX));
         }
     }

@@ -67,7 +67,10 @@ pub struct Reconciled {
 
 impl SourceState {
     /// How a source is doing, as far as it was said.
-    pub async fn load(store: &Store, source: &crate::model::SourceName) -> Result<Self, StoreError> {
+    pub async fn load(
+        store: &Store,
+        source: &crate::model::SourceName,
+    ) -> Result<Self, StoreError> {
         let text = store.source_state(source).await?;
         Ok(text
             .and_then(|text| serde_json::from_str(&text).ok())

@@ -76,8 +76,7 @@ impl Poller {
             && place.state.complete.is_some()
             && list.item.fingerprint.is_some()
             && place.state.fingerprint == list.item.fingerprint;
-        let was_done =
-            matches!(round.job, Job::Backfill { .. }) && place.state.complete.is_some();
+        let was_done = matches!(round.job, Job::Backfill { .. }) && place.state.complete.is_some();
         if is_unchanged || was_done {
             return Ok(());
         }
@@ -288,7 +287,7 @@ impl Poller {
         });
         Facts {
             ids: ids.collect(),
-            last_value: read.records.last().and_then(|record| record.after.clone()),
+            last_value: read.last_value.clone(),
             last_mark: marks.last().cloned().flatten(),
             next: read.words.next.clone(),
             more: read.words.more,
@@ -356,7 +355,8 @@ impl Poller {
             let is_time = list.stream.rules.is_time();
             let unknown = unknown.flat_map(|index| {
                 let mark = marks[index].as_ref().and_then(Mark::number);
-                let at = records[index].at.or(mark.filter(|_| is_time).map(Millis));
+                let at = self.source.reader.sent_at(list.stream, &records[index]);
+                let at = at.or(mark.filter(|_| is_time).map(Millis));
                 ids[index].iter().map(move |(id, _)| (*id, at))
             });
             let unknown: Vec<_> = unknown.collect();
@@ -373,7 +373,9 @@ impl Poller {
         context: &Value,
         now: Millis,
     ) -> NewEvent {
-        let has_context = context.as_object().is_some_and(|context| !context.is_empty());
+        let has_context = context
+            .as_object()
+            .is_some_and(|context| !context.is_empty());
         NewEvent {
             source: self.source.name.clone(),
             received_at: now,
@@ -433,7 +435,11 @@ impl Poller {
             let count = events.len() as u64;
             let page = Page {
                 events,
-                cursors: if index == last { vec![moves] } else { Vec::new() },
+                cursors: if index == last {
+                    vec![moves]
+                } else {
+                    Vec::new()
+                },
                 lease: Some(lease.clone()),
             };
             self.inbox.append_page(page).await?;

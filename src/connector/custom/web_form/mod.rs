@@ -1,18 +1,14 @@
 //! Plain web forms: a landing page that posts straight to us. The daemon is the vendor here.
 //!
 //! ```text
-//! body (bytes to named values) ─ extract ┬ name, alias, web_to_lead (which value is which lead field)
-//!                                        └ attribution (where the person came from)
+//! body (bytes to named values) ─ extract ─ reading (which value is which lead field), web_to_lead
 //! ```
 //!
 //! What browsers and existing forms send, with sources: `connectors/web-form/README.md`.
 
-mod alias;
-mod attribution;
-mod body;
+pub(in crate::connector) mod body;
 mod control;
 mod extract;
-mod name;
 mod options;
 mod web_to_lead;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::body::Form;
+use crate::connector::reading::Form;
 
 /// Characters of an id that identify: the three more of the long form are a check sum for systems
 /// that ignore case.

@@ -77,7 +77,12 @@ fn each_style_asks_for_the_next_page_in_its_own_way_and_ends_by_the_vendors_word
         (
             // A page begins with the last record of the one before.
             "style = \"offset\"\nquery = \"offset\"\nsize = 3\nsize_query = \"limit\"",
-            vec![facts(&[1, 2, 3]), facts(&[3, 4, 5]), facts(&[5]), empty.clone()],
+            vec![
+                facts(&[1, 2, 3]),
+                facts(&[3, 4, 5]),
+                facts(&[5]),
+                empty.clone(),
+            ],
             vec![
                 "Number(3) Number(0)",
                 "Number(3) Number(2)",
@@ -105,7 +110,14 @@ fn each_style_asks_for_the_next_page_in_its_own_way_and_ends_by_the_vendors_word
         ),
         (
             "style = \"token\"\nquery = \"after\"\nfrom = \"next\"",
-            vec![next("a"), Facts { ids: vec![], ..next("b") }, facts(&[1])],
+            vec![
+                next("a"),
+                Facts {
+                    ids: vec![],
+                    ..next("b")
+                },
+                facts(&[1]),
+            ],
             vec!["", "Text(\"a\")", "Text(\"b\")", "end"],
         ),
         (

@@ -53,12 +53,7 @@ async fn a_crash_at_any_moment_loses_nothing_and_doubles_nothing() {
 async fn a_thousand_records_survive_crash_after_crash() {
     for style in STYLES {
         let ground = Ground::new(style, 50, rows(1_000, 60));
-        ground
-            .vendor
-            .state
-            .lock()
-            .changes
-            .insert(6, Change::Expire);
+        ground.vendor.state.lock().changes.insert(6, Change::Expire);
         let mut crashes = 0;
         loop {
             let node = ground.start().await;

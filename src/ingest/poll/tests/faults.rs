@@ -186,8 +186,14 @@ async fn items_have_cursors_of_their_own_and_unchanged_ones_are_left_alone() {
     let asked = ground.vendor.state.lock().asked.len();
     node.round(Job::Poll).await;
     let asked: Vec<String> = ground.vendor.state.lock().asked[asked..].to_vec();
-    let forms: Vec<&String> = asked.iter().filter(|target| target.contains("form=")).collect();
-    assert!(forms.iter().all(|target| target.contains("form=r00001")), "{forms:?}");
+    let forms: Vec<&String> = asked
+        .iter()
+        .filter(|target| target.contains("form="))
+        .collect();
+    assert!(
+        forms.iter().all(|target| target.contains("form=r00001")),
+        "{forms:?}"
+    );
     assert!(!forms.is_empty());
     node.die().await;
 }

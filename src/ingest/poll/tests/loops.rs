@@ -54,9 +54,15 @@ async fn a_source_is_polled_at_its_start_then_by_its_schedule_and_when_it_is_tol
     let node = ground.start().await;
     let running = run(&node);
     let second = Duration::from_secs(1);
-    until(&ground, Duration::ZERO, async || node.stored().await.len() == 5).await;
+    until(&ground, Duration::ZERO, async || {
+        node.stored().await.len() == 5
+    })
+    .await;
     node.process().await;
-    until(&ground, Duration::ZERO, async || state(&node).await.next.is_some()).await;
+    until(&ground, Duration::ZERO, async || {
+        state(&node).await.next.is_some()
+    })
+    .await;
     let next = state(&node).await.next.unwrap();
     let five = Duration::from_secs(300);
     assert!(next > ground.clock.now() && next <= NOW.after(five + second * 30));
@@ -66,7 +72,10 @@ async fn a_source_is_polled_at_its_start_then_by_its_schedule_and_when_it_is_tol
     ground.vendor.state.lock().rows.push(Row::new(7, NOW.0));
     running.hints.poll_now("other");
     running.hints.poll_now("demo");
-    until(&ground, Duration::ZERO, async || node.stored().await.len() == 6).await;
+    until(&ground, Duration::ZERO, async || {
+        node.stored().await.len() == 6
+    })
+    .await;
     assert!(calls() > before);
     node.process().await;
     ground.vendor.state.lock().rows.push(Row::new(8, NOW.0));
@@ -102,6 +111,7 @@ async fn a_source_that_fails_is_tried_again_and_one_that_is_refused_pauses_with_
         }
     }
     assert_eq!(ground.vendor.state.lock().calls, calls);
+    node.process().await;
     running.hints.poll_now("demo");
     until(&ground, step, async || node.stored().await.len() == 35).await;
     until(&ground, step, async || state(&node).await.paused.is_none()).await;
@@ -126,7 +136,10 @@ async fn an_order_of_a_command_is_carried_out_and_its_end_is_told() {
         },
         version: 0,
     };
-    stored.save(&node.store, &source, "backfill", NOW).await.unwrap();
+    stored
+        .save(&node.store, &source, "backfill", NOW)
+        .await
+        .unwrap();
     let order = async || {
         let stored = StoredOrder::load(&node.store, &source, "backfill").await;
         stored.unwrap().unwrap().order

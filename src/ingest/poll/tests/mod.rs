@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
-use crate::config::StoreConfig;
+use crate::config::{SourceConfig, StoreConfig};
 use crate::connector::manifest::Manifest;
+use crate::connector::{ConnectorOptions, ManifestSource};
 use crate::edge::clock::{Clock as _, ManualClock};
 use crate::edge::shutdown;
 use crate::ingest::group_commit;
-use crate::model::EventId;
+use crate::model::{EventId, SourceName};
 use crate::store::{Access, Changes, SeenRecords};
 use vendor::{Row, StandIn, Style};
 
@@ -55,13 +56,22 @@ impl Ground {
             .unwrap();
         let metrics = Metrics::new();
         let clock: SharedClock = Arc::clone(&self.clock) as _;
-        let (inbox, mut commit) =
-            group_commit(Arc::clone(&store), 10, Arc::clone(&clock), Arc::clone(&metrics)).unwrap();
+        let (inbox, mut commit) = group_commit(
+            Arc::clone(&store),
+            10,
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        )
+        .unwrap();
         let writer = tokio::spawn(async move { while commit.step().await > 0 {} });
-        let config = ManifestSource::read(&self.manifest, &self.options).unwrap();
+        let own = ManifestSource::read(&self.manifest, &self.options).unwrap();
+        let config = SourceConfig {
+            options: ConnectorOptions::Manifest(Box::new(own)),
+            ..serde_json::from_value(serde_json::json!({ "connector": "stand-in" })).unwrap()
+        };
         let source = PollSource::new(
             SourceName::new("demo"),
-            config,
+            &config,
             Arc::clone(&self.vendor) as _,
             "account".to_owned(),
         );

@@ -163,7 +163,11 @@ impl StandIn {
         }
     }
 
-    fn page(&self, state: &mut State, query: &BTreeMap<String, String>) -> Result<Value, CallError> {
+    fn page(
+        &self,
+        state: &mut State,
+        query: &BTreeMap<String, String>,
+    ) -> Result<Value, CallError> {
         let number = |name: &str| query.get(name).and_then(|text| text.parse::<usize>().ok());
         let limit = number("limit").unwrap_or(10);
         let since = query.get("since").map(|text| {
@@ -221,7 +225,11 @@ impl StandIn {
             && start + page.len() < total
         {
             let token = format!("{}~{}~{}", state.calls, last.at, last.id);
-            answer["next_url"] = format!("https://api.example.com/items?limit={limit}&c={token}&since={}", query.get("since").map_or("", String::as_str)).into();
+            answer["next_url"] = format!(
+                "https://api.example.com/items?limit={limit}&c={token}&since={}",
+                query.get("since").map_or("", String::as_str)
+            )
+            .into();
             answer["next"] = token.into();
         }
         Ok(answer)

@@ -5,20 +5,18 @@
 //! name that occurs several times has several values.
 
 mod charset;
-mod content_type;
-mod form;
+pub(in crate::connector) mod content_type;
 mod json;
-mod multipart;
+pub(in crate::connector) mod multipart;
 mod plain;
-mod urlencoded;
-
-pub use form::{Field, FilePart, Form};
+pub(in crate::connector) mod urlencoded;
 
 use std::borrow::Cow;
 
 use charset::Charset;
 use content_type::{ContentType, Encoding};
 
+use crate::connector::reading::{FilePart, Form};
 use crate::connector::{Payload, Refusal};
 
 /// The most values that one body may hold. Real forms have dozens.

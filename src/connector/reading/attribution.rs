@@ -7,7 +7,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::alias::fold;
-use super::body::Form;
+use super::form::Form;
 use super::name::Said;
 use crate::model::EventMeta;
 use crate::model::field::ATTRIBUTION;
@@ -119,7 +119,8 @@ struct Page<'f> {
 }
 
 impl Attribution {
-    fn add(&mut self, name: String, value: &str) {
+    /// Adds a value that is not blank, unless there is one of that name.
+    pub fn add(&mut self, name: String, value: &str) {
         let value = value.trim();
         if value.is_empty() {
             return;
@@ -134,7 +135,8 @@ impl Attribution {
         self.values.entry(name).or_insert(value);
     }
 
-    fn add_from_query(&mut self, query: &str) {
+    /// Adds what an address's query holds. Its UTM parameters only if there are none yet.
+    pub fn add_from_query(&mut self, query: &str) {
         let has_utm = self.values.keys().any(|name| name.starts_with("utm_"));
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if let Some(name) = parameter(&name)

@@ -8,8 +8,8 @@ use parking_lot::RwLock;
 
 use super::alias::{Meaning, fold, meaning};
 use super::attribution::parameter;
-use super::body::Form;
-use super::control::{is_forbidden, is_test_marker};
+use super::form::Form;
+use super::mark::{is_forbidden, is_test_marker};
 
 /// The most names that are remembered, 255 bytes each at most: a sender who makes up names must not
 /// fill the memory.
@@ -65,6 +65,12 @@ pub fn said_by_names(form: &Form) -> Vec<Arc<Said>> {
         .zip(names)
         .map(|(found, name)| found.unwrap_or_else(|| remember(name)))
         .collect()
+}
+
+/// What one name says.
+pub fn said_by_name(name: &str) -> Arc<Said> {
+    let found = REMEMBERED.read().get(name).cloned();
+    found.unwrap_or_else(|| remember(name))
 }
 
 fn remember(name: &str) -> Arc<Said> {
