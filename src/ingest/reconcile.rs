@@ -78,6 +78,17 @@ impl Poller {
         Ok(old.iter().filter(|id| !known.contains_key(id)).count() as u64)
     }
 
+    /// The same, by a command: stores it.
+    pub async fn note_reconciled(&self, round: &Round) {
+        let (store, name) = (&self.store, &self.source.name);
+        let mut state = SourceState::load(store, name).await.unwrap_or_default();
+        let now = self.clock.now();
+        self.reconciled(&mut state, round, round.began);
+        if let Err(error) = state.save(store, name, now).await {
+            warn!(source = %name, %error, "what the comparison has found cannot be stored");
+        }
+    }
+
     fn takes_webhooks(&self) -> bool {
         let config = &self.source.config;
         config.manifest.webhook.as_ref().is_some_and(|webhook| {

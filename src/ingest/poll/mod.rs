@@ -133,6 +133,8 @@ pub struct Round {
     pub job: Job,
     /// How much was read.
     pub tally: Tally,
+    /// When it began, once it has.
+    pub began: Millis,
     /// The keys of lists that are done.
     done: HashSet<String>,
     /// Records that were appended and may not be processed yet.
@@ -147,6 +149,7 @@ impl Round {
         Self {
             job,
             tally: Tally::default(),
+            began: Millis(0),
             done: HashSet::new(),
             taken: HashSet::new(),
             items: BTreeMap::new(),
@@ -284,7 +287,11 @@ impl Poller {
 
     /// One turn of a round: goes on until it is done, or stops.
     pub async fn step(&self, round: &mut Round, shutdown: &Shutdown) -> Result<(), Stop> {
-        let until = self.clock.now().after(TURN);
+        let now = self.clock.now();
+        if round.began == Millis(0) {
+            round.began = now;
+        }
+        let until = now.after(TURN);
         self.under_lease(async |lease| self.all_lists(round, lease, until, shutdown).await)
             .await
     }

@@ -61,6 +61,18 @@ impl Order {
         }
     }
 
+    /// Whether it asks for the same as `other`. How long ago is meant is reckoned anew each time, so
+    /// that some seconds make no difference.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let is_near = |one: Option<Millis>, other: Option<Millis>| match (one, other) {
+            (Some(one), Some(other)) => one.0.abs_diff(other.0) < 24 * 60 * 60 * 1_000,
+            (one, other) => one == other,
+        };
+        is_near(self.since, other.since)
+            && is_near(self.until, other.until)
+            && self.dry_run == other.dry_run
+    }
+
     /// Whether it is still to be carried out.
     pub fn is_open(&self, now: Millis) -> bool {
         self.ended.is_none() && Millis(self.asked).was_within(FORGOTTEN, now)

@@ -179,12 +179,11 @@ impl Poller {
         }
         // One turn of each, so that a long one holds up no other.
         let (kind, mut round) = rounds.remove(0);
-        let began = now;
         let ended = self.step(&mut round, shutdown).await;
         let now = self.clock.now();
         let wait = match ended {
             Ok(()) => {
-                self.well(kind, &round, times, state, began).await;
+                self.well(kind, &round, times, state).await;
                 Duration::ZERO
             }
             Err(Stop::Turn) => {
@@ -260,7 +259,6 @@ impl Poller {
         round: &Round,
         times: &mut Times,
         state: &mut SourceState,
-        began: Millis,
     ) {
         let now = self.clock.now();
         if state.paused.take().is_some() || state.failing.take().is_some() {
@@ -272,7 +270,7 @@ impl Poller {
         self.note_paused(false);
         match round.job {
             Job::Poll => {
-                state.complete = Some(began);
+                state.complete = Some(round.began);
                 state.last = Some(round.tally);
                 state.warned_days = None;
                 times.poll = times
@@ -284,7 +282,7 @@ impl Poller {
                     info!(source = %self.source.name, new = round.tally.new, known = round.tally.known, pages = round.tally.pages, "polled");
                 }
             }
-            Job::Reconcile { .. } => self.reconciled(state, round, began),
+            Job::Reconcile { .. } => self.reconciled(state, round, round.began),
             Job::Backfill { .. } => {
                 info!(source = %self.source.name, new = round.tally.new, known = round.tally.known, pages = round.tally.pages, "backfilled");
             }
