@@ -51,6 +51,8 @@ async fn state(node: &Node) -> SourceState {
 #[tokio::test]
 async fn a_source_is_polled_at_its_start_then_by_its_schedule_and_when_it_is_told_to() {
     let ground = Ground::new(Style::Keyed, 10, rows(5, 1));
+    // Between two runs.
+    ground.clock.advance(Duration::from_secs(60));
     let node = ground.start().await;
     let running = run(&node);
     let second = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 mod crashes;
 mod faults;
+mod fetches;
 mod loops;
 mod vendor;
 
