@@ -78,7 +78,7 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
         dry_run: args.dry_run,
         json: args.json,
     };
-    carry_out(&wanted, config_path).await
+    Box::pin(carry_out(&wanted, config_path)).await
 }
 
 /// Carries out what a command asks for, by itself or through the daemon.
@@ -86,7 +86,7 @@ pub async fn carry_out(wanted: &Wanted<'_>, config_path: &Path) -> Exit {
     let Some(config) = super::load(config_path).config else {
         return Exit::Failure;
     };
-    match try_to(wanted, &config).await {
+    match Box::pin(try_to(wanted, &config)).await {
         Ok(tally) => {
             clear(wanted);
             tell(wanted, tally);
@@ -110,7 +110,7 @@ async fn try_to(wanted: &Wanted<'_>, config: &Config) -> Result<Tally, String> {
     let text = |error: StoreError| error.to_string();
     match Store::open(&config.store, Access::Daemon).await {
         Ok(store) => {
-            let result = here(wanted, config, &name, &order, &store).await;
+            let result = Box::pin(here(wanted, config, &name, &order, &store)).await;
             store.close().await;
             result
         }
@@ -146,8 +146,8 @@ fn order(
     };
     let moment = |text: Option<&str>| {
         text.map(|text| {
-            let ago = ago(text).map(|ago| Millis(now.0.saturating_sub(ago)));
-            ago.or_else(|| time::parse(text, None, &zone))
+            ago(text, now)
+                .or_else(|| time::parse(text, None, &zone))
                 .ok_or_else(|| {
                     format!("`{text}` is no time; write for example `2026-01-31` or `90d`")
                 })
@@ -167,8 +167,9 @@ fn order(
     })
 }
 
-/// `90d`, `12h`, in milliseconds.
-fn ago(text: &str) -> Option<i64> {
+/// The moment that `90d` or `12h` before `now` means: a whole one of its unit, so that the same
+/// command goes on where it was stopped.
+fn ago(text: &str, now: Millis) -> Option<Millis> {
     let unit = text.chars().last()?;
     let number: i64 = text.strip_suffix(unit)?.parse().ok()?;
     let seconds = match unit {
@@ -179,7 +180,10 @@ fn ago(text: &str) -> Option<i64> {
         'w' => 7 * 86_400,
         _ => return None,
     };
-    number.checked_mul(seconds * 1_000).filter(|ago| *ago >= 0)
+    let unit = seconds * 1_000;
+    let ago = number.checked_mul(unit).filter(|ago| *ago >= 0)?;
+    let at = now.0.saturating_sub(ago);
+    Some(Millis(at.div_euclid(unit) * unit))
 }
 
 /// By this process.
@@ -215,7 +219,7 @@ async fn here(
     let keeper = tokio::spawn(keep_node(Arc::clone(store)));
     let poller = Poller::new(source, Arc::clone(store), inbox, clock, metrics);
     let job = order.job(wanted.kind, poller.reconciliation());
-    let result = until_done(wanted, &poller, Round::new(job)).await;
+    let result = Box::pin(until_done(wanted, &poller, Round::new(job))).await;
     keeper.abort();
     drop(poller);
     // With the poller its way into the inbox is gone.
@@ -429,16 +433,17 @@ mod tests {
     #[test]
     fn spans_are_read_as_people_write_them() {
         for (text, expect) in [
-            ("90d", Some(90 * 86_400_000)),
-            ("12h", Some(12 * 3_600_000)),
-            ("2w", Some(14 * 86_400_000)),
+            ("10d", Some(90 * 86_400_000)),
+            ("1h", Some(100 * 86_400_000 + 4 * 3_600_000)),
+            ("0s", Some(100 * 86_400_000 + 5 * 3_600_000 + 1_000)),
             ("2026-01-31", None),
             ("-5d", None),
             ("d", None),
             ("", None),
             ("9999999999999999d", None),
         ] {
-            assert_eq!(ago(text), expect, "{text}");
+            let now = Millis(100 * 86_400_000 + 5 * 3_600_000 + 1_001);
+            assert_eq!(ago(text, now), expect.map(Millis), "{text}");
         }
     }
 }

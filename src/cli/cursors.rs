@@ -49,11 +49,13 @@ enum CursorsCommand {
 /// Shows or moves them.
 pub async fn run(args: &Args, config_path: &Path) -> Exit {
     match &args.command {
-        None => list(None, false, config_path).await,
+        None => Box::pin(list(None, false, config_path)).await,
         Some(CursorsCommand::List { source, json }) => {
-            list(source.as_deref(), *json, config_path).await
+            Box::pin(list(source.as_deref(), *json, config_path)).await
         }
-        Some(CursorsCommand::Rewind { source, to }) => rewind(source, to, config_path).await,
+        Some(CursorsCommand::Rewind { source, to }) => {
+            Box::pin(rewind(source, to, config_path)).await
+        }
     }
 }
 

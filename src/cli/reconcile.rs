@@ -26,5 +26,5 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
         dry_run: false,
         json: args.json,
     };
-    carry_out(&wanted, config_path).await
+    Box::pin(carry_out(&wanted, config_path)).await
 }

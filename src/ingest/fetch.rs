@@ -64,7 +64,7 @@ impl Poller {
                 if shutdown.is_stopping() {
                     return Err(Stop::Stopping);
                 }
-                self.fetch_one(&task, lease, &mut tables).await?;
+                Box::pin(self.fetch_one(&task, lease, &mut tables)).await?;
             }
             Ok(count == BATCH)
         })

@@ -102,11 +102,11 @@ pub struct Span {
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Without one, a list is read whole each time.
-    cursor: Option<Kind>,
+    cursor: Option<Written>,
 }
 
 #[derive(Debug, Clone)]
-struct Kind {
+struct Written {
     kind: CursorKind,
     format: TimeFormat,
     zone: TimeZone,
@@ -120,7 +120,7 @@ impl Rules {
     /// The rules of a manifest's cursor, whose times are in `zone` where they name none.
     pub fn new(cursor: Option<&Cursor>, zone: TimeZone) -> Self {
         Self {
-            cursor: cursor.map(|cursor| Kind {
+            cursor: cursor.map(|cursor| Written {
                 kind: cursor.kind,
                 format: cursor.format,
                 zone,

@@ -21,7 +21,7 @@ impl Poller {
             return Err(Stop::Busy);
         };
         let result = tokio::select! {
-            result = work(&lease) => result,
+            result = Box::pin(work(&lease)) => result,
             stop = self.keep(&lease) => Err(stop),
         };
         if !matches!(result, Err(Stop::Overtaken)) {
@@ -42,7 +42,7 @@ impl Poller {
                     Stop::Overtaken => return Stop::Overtaken,
                     // The next page finds out whether it is still ours.
                     _ => {
-                        tracing::debug!(source = %self.source.name, "a lease could not be renewed")
+                        tracing::debug!(source = %self.source.name, "a lease could not be renewed");
                     }
                 },
             }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::plan::LookupPlan;
 use super::reader::flat;
 use super::{Poller, Stop};
+use crate::connector::manifest::Template;
 use crate::connector::mechanism::request::Parts;
 use crate::connector::select::Scope;
 
@@ -74,6 +75,6 @@ impl LookupPlan {
         self.lookup
             .path
             .names()
-            .chain(queries.flat_map(|template| template.names()))
+            .chain(queries.flat_map(Template::names))
     }
 }

@@ -31,7 +31,7 @@ use crate::connector::mechanism::request::RequestError;
 use crate::edge::clock::SharedClock;
 use crate::edge::shutdown::Shutdown;
 use crate::model::Millis;
-use crate::store::{Lease, Store, StoreError};
+use crate::store::{CursorMove, Lease, Store, StoreError};
 use crate::telemetry::Metrics;
 
 use items::Item;
@@ -315,9 +315,33 @@ impl Poller {
                     item,
                     key: &key,
                 };
-                self.walk(list, round, lease, until, shutdown).await?;
+                Box::pin(self.walk(list, round, lease, until, shutdown)).await?;
                 round.done.insert(key);
             }
+        }
+        if let Job::Backfill { dry_run: false, .. } = round.job {
+            self.forget(round).await?;
+        }
+        Ok(())
+    }
+
+    /// A backfill is done: its cursors said only where it was to go on.
+    async fn forget(&self, round: &Round) -> Result<(), Stop> {
+        const AT_ONCE: usize = 500;
+        let cursors = self.store.cursors(&self.source.name).await?;
+        let done = cursors
+            .into_iter()
+            .filter(|cursor| round.done.contains(&cursor.key));
+        let moves: Vec<CursorMove> = done
+            .map(|cursor| CursorMove {
+                source: self.source.name.clone(),
+                key: cursor.key,
+                expected: cursor.version,
+                state: None,
+            })
+            .collect();
+        for some in moves.chunks(AT_ONCE) {
+            self.store.move_cursors(some, self.clock.now()).await?;
         }
         Ok(())
     }

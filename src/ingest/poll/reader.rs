@@ -1,6 +1,5 @@
 //! The records of a page, with what the poll needs to know of each.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -165,12 +164,11 @@ impl PageReader for ManifestReader {
 }
 
 /// A record's bytes: those of the page that it stands in, if it does.
-fn bytes_of(record: &Cow<'_, str>, page: &Bytes) -> Bytes {
+fn bytes_of(record: &str, page: &Bytes) -> Bytes {
     let start = (record.as_ptr() as usize).checked_sub(page.as_ptr() as usize);
-    match (record, start) {
-        (Cow::Borrowed(text), Some(start)) if start + text.len() <= page.len() => {
-            page.slice(start..start + text.len())
-        }
+    match start.map(|start| start..start + record.len()) {
+        // Where it was made anew, it stands elsewhere.
+        Some(range) if range.end <= page.len() => page.slice(range),
         _ => Bytes::copy_from_slice(record.as_bytes()),
     }
 }

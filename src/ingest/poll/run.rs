@@ -83,9 +83,8 @@ impl Poller {
         let mut state = self.stored_state().await;
         let mut rounds: Vec<(&'static str, Round)> = Vec::new();
         while !shutdown.is_stopping() {
-            let wait = self
-                .turn(&mut times, &mut state, &mut rounds, &shutdown)
-                .await;
+            let turn = self.turn(&mut times, &mut state, &mut rounds, &shutdown);
+            let wait = Box::pin(turn).await;
             if wait.is_zero() {
                 continue;
             }
@@ -149,7 +148,7 @@ impl Poller {
     ) -> Duration {
         let now = self.clock.now();
         if times.fetch <= now {
-            times.fetch = self.fetches(state, shutdown).await;
+            times.fetch = Box::pin(self.fetches(state, shutdown)).await;
         }
         if state.paused.is_some() && self.has_new_credential(times).await {
             info!(source = %self.source.name, "there is a new credential; the source is tried again");
@@ -179,7 +178,7 @@ impl Poller {
         }
         // One turn of each, so that a long one holds up no other.
         let (kind, mut round) = rounds.remove(0);
-        let ended = self.step(&mut round, shutdown).await;
+        let ended = Box::pin(self.step(&mut round, shutdown)).await;
         let now = self.clock.now();
         let wait = match ended {
             Ok(()) => {

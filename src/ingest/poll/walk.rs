@@ -213,7 +213,7 @@ impl Poller {
                     "if this stays, the vendor has changed its API, or `base_url` leads elsewhere",
                 )
             })?;
-        let marks = self.marks(list, &read, walk);
+        let marks = marks(list, &read, walk);
         let Sorted { fates, fresh } = self.sort(&read.records, &marks, list, walk, round).await?;
         let facts = self.facts(&read, &marks);
         let rules = &list.stream.rules;
@@ -257,26 +257,6 @@ impl Poller {
             ));
         }
         Ok(is_last)
-    }
-
-    fn marks(&self, list: &List<'_>, read: &ReadPage, walk: &mut Walk) -> Vec<Option<Mark>> {
-        let rules = &list.stream.rules;
-        let mark = |text: &Option<String>| text.as_ref().and_then(|text| rules.mark(text));
-        if let Some(token) = mark(&read.token) {
-            rules.observe(walk, &token);
-        }
-        if rules.is_token() {
-            return vec![None; read.records.len()];
-        }
-        let marks: Vec<_> = read
-            .records
-            .iter()
-            .map(|record| mark(&record.cursor))
-            .collect();
-        for mark in marks.iter().flatten() {
-            rules.observe(walk, mark);
-        }
-        marks
     }
 
     fn facts(&self, read: &ReadPage, marks: &[Option<Mark>]) -> Facts {
@@ -593,6 +573,27 @@ struct Answered<'a> {
 enum AskError {
     Stop(Stop),
     Call(CallError),
+}
+
+/// Where each record stands; the walk takes note.
+fn marks(list: &List<'_>, read: &ReadPage, walk: &mut Walk) -> Vec<Option<Mark>> {
+    let rules = &list.stream.rules;
+    let mark = |text: &Option<String>| text.as_ref().and_then(|text| rules.mark(text));
+    if let Some(token) = mark(&read.token) {
+        rules.observe(walk, &token);
+    }
+    if rules.is_token() {
+        return vec![None; read.records.len()];
+    }
+    let marks: Vec<_> = read
+        .records
+        .iter()
+        .map(|record| mark(&record.cursor))
+        .collect();
+    for mark in marks.iter().flatten() {
+        rules.observe(walk, mark);
+    }
+    marks
 }
 
 fn with_bound(mut context: Map<String, Value>, bound: &BTreeMap<String, String>) -> Value {

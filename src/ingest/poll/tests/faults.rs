@@ -113,8 +113,10 @@ async fn a_backfill_reads_a_span_and_leaves_the_polls_cursor_alone() {
         assert!(node.stored().await.is_empty(), "{style:?}");
         assert_eq!(node.round(job(false)).await.new, 40, "{style:?}");
         node.process().await;
-        // Done is done.
-        assert_eq!(node.round(job(false)).await.pages, 0, "{style:?}");
+        let again = node.round(job(false)).await;
+        assert_eq!((again.new, again.known), (0, 40), "{style:?}");
+        let cursors = node.store.cursors(&SourceName::new("demo")).await;
+        assert_eq!(cursors.unwrap(), [], "{style:?}");
         assert_eq!(node.round(Job::Poll).await.new, 60, "{style:?}");
         whole(&node.stored().await, &ground.vendor, &format!("{style:?}"));
         node.die().await;
