@@ -48,6 +48,24 @@ pub struct LoopLabel {
     pub name: &'static str,
 }
 
+/// Labels of records that a vendor listed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RecordLabel {
+    /// The source's name.
+    pub source: String,
+    /// `taken`, or `known`: they had come in before.
+    pub what: &'static str,
+}
+
+/// Labels of calls to a vendor that brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PollErrorLabel {
+    /// The source's name.
+    pub source: String,
+    /// The stable code.
+    pub code: String,
+}
+
 /// All metrics. Counters live as long as the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -70,6 +88,18 @@ pub struct Metrics {
     pub oldest_pending_seconds: Gauge,
     /// Crashes of the daemon's loops, after which they started again.
     pub loop_crashes: Family<LoopLabel, Counter>,
+    /// Pages read from vendors.
+    pub poll_pages: Family<SourceLabel, Counter>,
+    /// Records on them.
+    pub poll_records: Family<RecordLabel, Counter>,
+    /// Calls to vendors that brought nothing, and answers that could not be read.
+    pub poll_errors: Family<PollErrorLabel, Counter>,
+    /// Seconds since the last poll that read all there was began.
+    pub poll_lag_seconds: Family<SourceLabel, Gauge>,
+    /// Whether the source waits for a person (1).
+    pub poll_paused: Family<SourceLabel, Gauge>,
+    /// Records that the last comparison with the vendor found missing.
+    pub reconcile_missing: Family<SourceLabel, Gauge>,
     /// Calls made to Salesforce.
     pub salesforce_calls: Family<PurposeLabel, Counter>,
     /// Calls that the org has used of its rolling 24 hours, as it last said.
@@ -92,6 +122,12 @@ impl Metrics {
             outbox_pending: Gauge::default(),
             oldest_pending_seconds: Gauge::default(),
             loop_crashes: Family::default(),
+            poll_pages: Family::default(),
+            poll_records: Family::default(),
+            poll_errors: Family::default(),
+            poll_lag_seconds: Family::default(),
+            poll_paused: Family::default(),
+            reconcile_missing: Family::default(),
             salesforce_calls: Family::default(),
             salesforce_api_used: Gauge::default(),
             salesforce_api_allowed: Gauge::default(),
@@ -143,6 +179,7 @@ impl Metrics {
             "Crashes of loops, after which they started again",
             metrics.loop_crashes.clone(),
         );
+        metrics.register_polls(&mut registry);
         registry.register(
             "salesforce_calls",
             "Calls made to Salesforce",
@@ -162,6 +199,39 @@ impl Metrics {
             registry,
             ..metrics
         })
+    }
+
+    fn register_polls(&self, registry: &mut Registry) {
+        registry.register(
+            "poll_pages",
+            "Pages read from vendors",
+            self.poll_pages.clone(),
+        );
+        registry.register(
+            "poll_records",
+            "Records on pages of vendors, taken or known before",
+            self.poll_records.clone(),
+        );
+        registry.register(
+            "poll_errors",
+            "Calls to vendors that brought nothing, and answers that could not be read",
+            self.poll_errors.clone(),
+        );
+        registry.register(
+            "poll_lag_seconds",
+            "Time since the last poll that read all there was began",
+            self.poll_lag_seconds.clone(),
+        );
+        registry.register(
+            "poll_paused",
+            "Whether the source waits for a person",
+            self.poll_paused.clone(),
+        );
+        registry.register(
+            "reconcile_missing",
+            "Records that the last comparison with the vendor found missing",
+            self.reconcile_missing.clone(),
+        );
     }
 
     /// The exposition text (OpenMetrics, which Prometheus reads).

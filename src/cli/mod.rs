@@ -1,10 +1,12 @@
 //! The command line. One file a command: arguments, one call, output.
 
 mod audit;
+mod backfill;
 mod check;
 mod config_show;
 mod connect;
 mod connectors;
+mod cursors;
 mod dead_letters;
 mod demo;
 mod doctor;
@@ -12,6 +14,7 @@ mod healthcheck;
 mod init;
 mod output;
 mod plan;
+mod reconcile;
 mod replay;
 mod run;
 mod sandbox;
@@ -73,6 +76,12 @@ enum Command {
     DeadLetters(dead_letters::Args),
     /// Process events once more, by the configuration as it is now.
     Replay(replay::Args),
+    /// Read what a source's vendor holds of a span of time; what is known is dropped.
+    Backfill(backfill::Args),
+    /// Compare what a source's vendor holds with what came in, and fetch what is missing.
+    Reconcile(reconcile::Args),
+    /// Show how far each source has been read, or read one again from an earlier time.
+    Cursors(cursors::Args),
     /// Look after where everything is kept: bring up to date, show sizes, move to PostgreSQL.
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -129,6 +138,9 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => asynchronously(plan::run(&args, &cli.config)),
         Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),
         Command::Replay(args) => asynchronously(replay::run(&args, &cli.config)),
+        Command::Backfill(args) => asynchronously(backfill::run(&args, &cli.config)),
+        Command::Reconcile(args) => asynchronously(reconcile::run(&args, &cli.config)),
+        Command::Cursors(args) => asynchronously(cursors::run(&args, &cli.config)),
         Command::Store(command) => asynchronously(store::run(command, &cli.config)),
         Command::Try(args) => asynchronously(r#try::run(&args, &cli.config)),
         Command::Connect(args) => asynchronously(connect::run(&args, &cli.config)),

@@ -4,9 +4,12 @@ pub mod auth;
 pub mod body;
 pub mod call;
 pub mod client;
+pub mod cursor;
 pub mod handshake;
+pub mod paging;
 pub mod rate;
 pub mod redact;
+pub mod request;
 pub mod sealed;
 pub mod signature;
 #[cfg(test)]

@@ -1,0 +1,220 @@
+//! What a poll is repeated for, and small lists of the vendor that are read whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::plan::{EachPlan, PagingPlan, Stream};
+use super::reader::flat;
+use super::{Poller, Stop};
+use crate::connector::Path;
+use crate::connector::mechanism::call::{Answer, Next, Request, Target};
+use crate::connector::mechanism::cursor::{Rules, State, Walk};
+use crate::connector::mechanism::paging::{self, Facts};
+use crate::connector::mechanism::request::{Names, Parts, build};
+use crate::connector::select::Scope;
+
+/// The most items of a poll.
+const MOST_ITEMS: usize = 10_000;
+
+/// One item: a list of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Item {
+    /// What tells it apart; none if the poll is not repeated.
+    pub key: Option<String>,
+    /// The names that it binds.
+    pub bound: BTreeMap<String, String>,
+    /// What it looks like, if it is read again only when that has changed.
+    pub fingerprint: Option<String>,
+}
+
+impl Poller {
+    /// The items of a poll; read once a round.
+    pub(super) async fn items(
+        &self,
+        stream: &Stream,
+        known: &mut BTreeMap<String, Arc<Vec<Item>>>,
+    ) -> Result<Arc<Vec<Item>>, Stop> {
+        if let Some(items) = known.get(stream.name()) {
+            return Ok(Arc::clone(items));
+        }
+        let items = match &stream.each {
+            None => vec![Item::default()],
+            Some(each) => match &each.each.option {
+                Some(option) => self.listed(each, option),
+                None => self.asked_for(stream, each).await?,
+            },
+        };
+        let items = Arc::new(items);
+        known.insert(stream.name().to_owned(), Arc::clone(&items));
+        Ok(items)
+    }
+
+    /// Those of an option.
+    fn listed(&self, each: &EachPlan, option: &str) -> Vec<Item> {
+        let name = each.bind.first().map(|(name, _)| name.clone());
+        let mut seen = BTreeSet::new();
+        let values = self.source.config.options.list(option).into_iter();
+        values
+            .filter(|value| seen.insert(value.clone()))
+            .map(|value| Item {
+                bound: name
+                    .clone()
+                    .map(|name| (name, value.clone()))
+                    .into_iter()
+                    .collect(),
+                key: Some(value),
+                fingerprint: None,
+            })
+            .collect()
+    }
+
+    /// Those that the vendor lists.
+    async fn asked_for(&self, stream: &Stream, each: &EachPlan) -> Result<Vec<Item>, Stop> {
+        let Some(path) = &each.each.path else {
+            return Ok(Vec::new());
+        };
+        let now = self.clock.now();
+        let mut own = BTreeMap::from([("now".to_owned(), stream.rules.written_time(now))]);
+        own.insert("until".to_owned(), stream.rules.written_time(now));
+        // A window that moves: the list of items has no cursor of its own.
+        if let Some(first) = stream.rules.first(self.source.plan.start, now) {
+            own.insert("cursor".to_owned(), stream.rules.written_time(first));
+        }
+        let mut items = Vec::new();
+        let mut seen = BTreeSet::new();
+        let parts = Parts::get(path, &each.each.query);
+        self.whole_list(parts, &own, &each.paging, |page, _| {
+            let records = flat(each.records.all(page));
+            for record in &records {
+                if let Some(item) = each.item(record)
+                    && seen.insert(item.key.clone())
+                {
+                    items.push(item);
+                }
+            }
+            records.into_iter().map(Value::to_string).collect()
+        })
+        .await?;
+        if items.len() > MOST_ITEMS {
+            let message = format!("there are more than {MOST_ITEMS} to go through");
+            return Err(Stop::again(
+                "poll.too_many_items",
+                message,
+                "split them over several sources",
+            ));
+        }
+        Ok(items)
+    }
+
+    /// Reads a list of the vendor's from its first page to its end. `read` takes what it needs of a
+    /// page, and says what is on it.
+    pub(super) async fn whole_list(
+        &self,
+        parts: Parts<'_>,
+        own: &BTreeMap<String, String>,
+        plan: &PagingPlan,
+        mut read: impl FnMut(&Value, &HeaderMap) -> Vec<String>,
+    ) -> Result<(), Stop> {
+        let rules = Rules::new(None, jiff::tz::TimeZone::UTC);
+        let mut walk = rules.begin(&State::default(), None, None, self.clock.now());
+        loop {
+            let answer = match self.ask_for(parts, own, plan, &walk).await {
+                Ok(answer) => answer,
+                Err(AskError::Ended) => return Ok(()),
+                Err(AskError::Stop(stop)) => return Err(stop),
+            };
+            let page: Value = serde_json::from_slice(&answer.body).map_err(|error| {
+                let (line, column) = (error.line(), error.column());
+                malformed(&format!("not valid JSON: line {line}, column {column}"))
+            })?;
+            let texts = read(&page, &answer.headers);
+            let words = plan.words(&page, &answer.headers);
+            let hash = |text: &String| self.store.record_hash(&self.source.name, text);
+            let facts = Facts {
+                ids: texts.iter().map(hash).collect(),
+                next: words.next,
+                more: words.more,
+                total: words.total,
+                ..Facts::default()
+            };
+            let more = paging::advance(&plan.paging, &mut walk, &facts)
+                .map_err(|error| malformed(&error.to_string()))?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn ask_for(
+        &self,
+        parts: Parts<'_>,
+        own: &BTreeMap<String, String>,
+        plan: &PagingPlan,
+        walk: &Walk,
+    ) -> Result<Answer, AskError> {
+        let ask = paging::ask(&plan.paging, walk);
+        let names = Names {
+            options: &self.source.config.options,
+            own,
+        };
+        let mut request = build(parts, names, &ask.paged).map_err(Stop::from)?;
+        if let Some(url) = ask.url {
+            request = Request {
+                target: Target::Url(url),
+                ..request
+            };
+        }
+        match self.source.vendor.call(request).await {
+            Ok(answer) => Ok(answer),
+            Err(error) if error.next == Next::End => Err(AskError::Ended),
+            Err(error) => Err(Stop::from(error).into()),
+        }
+    }
+}
+
+enum AskError {
+    Ended,
+    Stop(Stop),
+}
+
+impl From<Stop> for AskError {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl EachPlan {
+    /// The item that `record` describes; none if it is left out.
+    fn item(&self, record: &Value) -> Option<Item> {
+        let scope = Scope::record(record);
+        if self.skip_when.iter().any(|test| test.holds(&scope)) {
+            return None;
+        }
+        let mut bound = BTreeMap::new();
+        for (name, taker) in &self.bind {
+            bound.extend(taker.bindings(name, &scope).unwrap_or_default());
+        }
+        let key = self.key(&bound)?.to_owned();
+        Some(Item {
+            key: Some(key),
+            bound,
+            fingerprint: fingerprint(&self.changed_by, record),
+        })
+    }
+}
+
+fn fingerprint(paths: &[Path], record: &Value) -> Option<String> {
+    let values: Vec<&Value> = paths.iter().flat_map(|path| path.all(record)).collect();
+    (!paths.is_empty()).then(|| serde_json::to_string(&values).unwrap_or_default())
+}
+
+fn malformed(what: &str) -> Stop {
+    Stop::again(
+        "poll.malformed_page",
+        format!("an answer of the vendor cannot be read: {what}"),
+        "if this stays, the vendor has changed its API, or `base_url` leads elsewhere",
+    )
+}

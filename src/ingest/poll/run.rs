@@ -1,0 +1,546 @@
+//! The loop of one source: polls by its schedule and when it is told to, fetches what webhooks named,
+//! compares with the vendor, carries out what commands ask for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tracing::{debug, info, warn};
+
+use super::request::{KINDS, StoredOrder};
+use super::status::{Held, SourceState};
+use super::{Job, Poller, Round, Stop, Trouble};
+use crate::edge::shutdown::Shutdown;
+use crate::ingest::schedule::{Schedule, ScheduleError};
+use crate::model::{Millis, SourceName};
+use crate::store::StoreError;
+use crate::telemetry::{PollErrorLabel, RecordLabel, SourceLabel};
+
+/// The longest that the loop waits without looking: a command may have left an order.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Waits after a failure: double each time.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+const MOST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// A vendor that asks for patience and does not say for how long.
+const THROTTLED: Duration = Duration::from_secs(60);
+
+/// Another source reads the same account.
+const BUSY: Duration = Duration::from_secs(3);
+
+/// What waits for a person is tried again by itself.
+const PAUSED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A credential that is not used for so long is used for nothing.
+const UNUSED: Duration = Duration::from_secs(20 * 60 * 60);
+
+/// Fetches after the vendor has refused one.
+const FETCHES_HELD: Duration = Duration::from_secs(5 * 60);
+
+/// Tells sources to poll now: something came in by another way.
+#[derive(Debug, Clone, Default)]
+pub struct Hints(Arc<BTreeMap<SourceName, Arc<Notify>>>);
+
+impl Hints {
+    /// For sources of those names.
+    pub fn new(sources: impl IntoIterator<Item = SourceName>) -> Self {
+        let hints = sources.into_iter().map(|name| (name, Arc::default()));
+        Self(Arc::new(hints.collect()))
+    }
+
+    /// A source is to be polled now; one that is not polled minds nothing.
+    pub fn poll_now(&self, source: &str) {
+        if let Some(hint) = self.0.get(source) {
+            hint.notify_one();
+        }
+    }
+
+    fn of(&self, source: &SourceName) -> Arc<Notify> {
+        self.0.get(source).cloned().unwrap_or_default()
+    }
+}
+
+/// When what is to be done next.
+#[derive(Debug)]
+struct Times {
+    poll: Option<Millis>,
+    reconcile: Option<Millis>,
+    fetch: Millis,
+    schedule: Option<Schedule>,
+    reconciles: Option<Schedule>,
+    failures: u32,
+    /// The version of the stored credential that did not do.
+    refused: Option<i64>,
+}
+
+impl Poller {
+    /// Reads the source until told to stop. Fails at once if its schedules cannot be read.
+    pub async fn run(&self, hints: &Hints, mut shutdown: Shutdown) -> Result<(), ScheduleError> {
+        let mut times = self.times()?;
+        let hint = hints.of(&self.source.name);
+        let mut state = self.stored_state().await;
+        let mut rounds: Vec<(&'static str, Round)> = Vec::new();
+        while !shutdown.is_stopping() {
+            let turn = self.turn(&mut times, &mut state, &mut rounds, &shutdown);
+            let wait = Box::pin(turn).await;
+            if wait.is_zero() {
+                continue;
+            }
+            tokio::select! {
+                () = self.clock.sleep(wait) => {}
+                () = hint.notified() => times.poll = Some(self.clock.now()),
+                () = self.store.fetch_changed.notified() => times.fetch = self.clock.now(),
+                () = shutdown.stopping() => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn times(&self) -> Result<Times, ScheduleError> {
+        let common = &self.source.config.common;
+        let zone = common.timezone.as_deref();
+        let name = &*self.source.name;
+        let streams = &self.source.plan.streams;
+        let written = common.schedule.as_deref().or_else(|| {
+            let mut schedules = streams.iter().map(|stream| stream.poll.schedule.as_deref());
+            schedules.find_map(|schedule| schedule)
+        });
+        let schedule = match written {
+            Some(text) if !streams.is_empty() => Schedule::parse(text, zone, name)?,
+            _ => None,
+        };
+        let has_more_to_do = self.source.config.manifest.webhook.is_some()
+            || streams
+                .iter()
+                .any(|stream| stream.poll.retention_days.is_some());
+        let reconcile = common.reconcile.as_deref();
+        let reconciles = match reconcile.or(has_more_to_do.then_some(DAILY)) {
+            Some(text) if !streams.is_empty() => Schedule::parse(text, zone, name)?,
+            _ => None,
+        };
+        let now = self.clock.now();
+        Ok(Times {
+            // At once: what came while we were away is waited for.
+            poll: schedule.as_ref().map(|_| now),
+            reconcile: reconciles.as_ref().and_then(|schedule| schedule.next(now)),
+            fetch: now,
+            schedule,
+            reconciles,
+            failures: 0,
+            refused: None,
+        })
+    }
+
+    async fn stored_state(&self) -> SourceState {
+        let loaded = SourceState::load(&self.store, &self.source.name).await;
+        loaded.unwrap_or_default()
+    }
+
+    /// Does what is due. Returns how long there is nothing to do.
+    async fn turn(
+        &self,
+        times: &mut Times,
+        state: &mut SourceState,
+        rounds: &mut Vec<(&'static str, Round)>,
+        shutdown: &Shutdown,
+    ) -> Duration {
+        let now = self.clock.now();
+        if times.fetch <= now {
+            times.fetch = Box::pin(self.fetches(state, shutdown)).await;
+        }
+        if state.paused.is_some() && self.has_new_credential(times).await {
+            info!(source = %self.source.name, "there is a new credential; the source is tried again");
+            times.poll = Some(now);
+        }
+        self.take_orders(rounds, state, now).await;
+        if times.poll.is_some_and(|at| at <= now) && !rounds.iter().any(|(kind, _)| *kind == POLL) {
+            rounds.insert(0, (POLL, Round::new(Job::Poll)));
+        }
+        if times.reconcile.is_some_and(|at| at <= now) {
+            times.reconcile = times.reconciles.as_ref().and_then(|all| all.next(now));
+            let is_known = rounds.iter().any(|(kind, _)| *kind == "reconcile");
+            if !is_known && state.paused.is_none() {
+                rounds.push(("reconcile", Round::new(self.reconciliation())));
+            }
+            self.warn_of_deletion(state);
+        }
+        let held = state.paused.as_ref().or(state.failing.as_ref());
+        let is_held =
+            held.is_some_and(|held| held.next > now) && times.poll.is_none_or(|at| at > now);
+        if is_held {
+            return self.wait(times, state, now);
+        }
+        if rounds.is_empty() {
+            self.use_credential(times, state, now).await;
+            return self.wait(times, state, now);
+        }
+        // One turn of each, so that a long one holds up no other.
+        let (kind, mut round) = rounds.remove(0);
+        let ended = Box::pin(self.step(&mut round, shutdown)).await;
+        let now = self.clock.now();
+        let wait = match ended {
+            Ok(()) => {
+                self.well(kind, &round, times, state).await;
+                Duration::ZERO
+            }
+            Err(Stop::Turn) => {
+                self.report(kind, &round, None).await;
+                rounds.push((kind, round));
+                return Duration::ZERO;
+            }
+            Err(Stop::Stopping) => return Duration::ZERO,
+            Err(Stop::Overtaken) => {
+                debug!(source = %self.source.name, "somebody else has moved on; begun anew");
+                rounds.insert(0, (kind, Round::new(round.job)));
+                return BUSY;
+            }
+            Err(Stop::Busy) => {
+                self.report(
+                    kind,
+                    &round,
+                    Some("another source or node reads this account"),
+                )
+                .await;
+                rounds.insert(0, (kind, round));
+                return BUSY;
+            }
+            Err(Stop::Store(error)) => {
+                warn!(source = %self.source.name, %error, "what was read cannot be stored; trying again");
+                rounds.insert(0, (kind, round));
+                return FIRST_WAIT;
+            }
+            Err(Stop::Again {
+                wait,
+                is_throttle,
+                trouble,
+            }) => {
+                let wait = self.failed(wait, is_throttle, &trouble, times, state, now);
+                self.report(kind, &round, Some(&trouble.sentence())).await;
+                times.poll = times.poll.map(|at| at.max(now.after(wait)));
+                rounds.insert(0, (kind, round));
+                wait.min(LONGEST_WAIT)
+            }
+            Err(Stop::Pause(trouble)) => {
+                self.pause(trouble, times, state, now).await;
+                self.report(
+                    kind,
+                    &round,
+                    state
+                        .paused
+                        .as_ref()
+                        .map(|held| held.trouble.sentence())
+                        .as_deref(),
+                )
+                .await;
+                if kind != POLL {
+                    rounds.insert(0, (kind, round));
+                }
+                LONGEST_WAIT
+            }
+        };
+        self.save_state(state).await;
+        wait
+    }
+
+    /// How long there is nothing to do.
+    fn wait(&self, times: &Times, state: &SourceState, now: Millis) -> Duration {
+        self.note_lag(state);
+        let next = [times.poll, times.reconcile, Some(times.fetch)];
+        let next = next.into_iter().flatten().filter(|at| *at > now).min();
+        next.map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT))
+    }
+
+    async fn well(
+        &self,
+        kind: &'static str,
+        round: &Round,
+        times: &mut Times,
+        state: &mut SourceState,
+    ) {
+        let now = self.clock.now();
+        if state.paused.take().is_some() || state.failing.take().is_some() {
+            info!(source = %self.source.name, "the source is read again");
+        }
+        times.failures = 0;
+        times.refused = None;
+        state.used = Some(now);
+        self.note_paused(false);
+        match round.job {
+            Job::Poll => {
+                state.complete = Some(round.began);
+                state.last = Some(round.tally);
+                state.warned_days = None;
+                times.poll = times
+                    .schedule
+                    .as_ref()
+                    .and_then(|schedule| schedule.next(now));
+                state.next = times.poll;
+                if round.tally.new > 0 {
+                    info!(source = %self.source.name, new = round.tally.new, known = round.tally.known, pages = round.tally.pages, "polled");
+                }
+            }
+            Job::Reconcile { .. } => self.reconciled(state, round, round.began),
+            Job::Backfill { .. } => {
+                info!(source = %self.source.name, new = round.tally.new, known = round.tally.known, pages = round.tally.pages, "backfilled");
+            }
+        }
+        self.end_order(kind, round, Ok(())).await;
+    }
+
+    fn failed(
+        &self,
+        wait: Option<Duration>,
+        is_throttle: bool,
+        trouble: &Trouble,
+        times: &mut Times,
+        state: &mut SourceState,
+        now: Millis,
+    ) -> Duration {
+        times.failures += 1;
+        let doubled = FIRST_WAIT
+            .saturating_mul(1 << times.failures.min(10).saturating_sub(1))
+            .min(MOST_WAIT)
+            .mul_f64(self.store.faults().jitter());
+        let wait = match wait {
+            Some(wait) => wait.max(if is_throttle { Duration::ZERO } else { doubled }),
+            None if is_throttle => THROTTLED.max(doubled),
+            None => doubled,
+        };
+        let since = state.failing.as_ref().map_or(now, |held| held.since);
+        if state.failing.is_none() && !is_throttle {
+            warn!(source = %self.source.name, code = trouble.code, hint = trouble.hint, "the vendor cannot be read: {}; trying again, later and later", trouble.message);
+        }
+        state.failing = Some(Held {
+            trouble: trouble.clone(),
+            since,
+            next: now.after(wait),
+            times: times.failures,
+        });
+        wait
+    }
+
+    async fn pause(
+        &self,
+        trouble: Trouble,
+        times: &mut Times,
+        state: &mut SourceState,
+        now: Millis,
+    ) {
+        let before = state.paused.take();
+        if before.as_ref().is_none_or(|held| held.trouble != trouble) {
+            warn!(source = %self.source.name, code = trouble.code, hint = trouble.hint, "the source is paused: {}; it goes on where it was once that is mended", trouble.message);
+        }
+        times.failures += 1;
+        times.refused = self.credential_version().await;
+        times.poll = times.poll.map(|_| now.after(PAUSED));
+        state.failing = None;
+        state.paused = Some(Held {
+            trouble,
+            since: before.map_or(now, |held| held.since),
+            next: now.after(PAUSED),
+            times: times.failures,
+        });
+        state.next = times.poll;
+        self.note_paused(true);
+    }
+
+    /// Makes the fetches that are due. Returns when to look again.
+    async fn fetches(&self, state: &mut SourceState, shutdown: &Shutdown) -> Millis {
+        let result = self.fetch_due(shutdown).await;
+        let now = self.clock.now();
+        let wait = match result {
+            Ok(true) => Duration::ZERO,
+            Ok(false) | Err(Stop::Turn | Stop::Stopping) => LONGEST_WAIT,
+            Err(Stop::Busy | Stop::Overtaken | Stop::Store(_)) => BUSY,
+            Err(Stop::Again { wait, .. }) => wait.unwrap_or(THROTTLED),
+            Err(Stop::Pause(trouble)) => {
+                if state.failing.is_none() && state.paused.is_none() {
+                    warn!(source = %self.source.name, code = trouble.code, hint = trouble.hint, "what webhooks name cannot be fetched: {}", trouble.message);
+                }
+                FETCHES_HELD
+            }
+        };
+        now.after(wait)
+    }
+
+    async fn has_new_credential(&self, times: &Times) -> bool {
+        let Some(version) = self.credential_version().await else {
+            return false;
+        };
+        times.refused.is_none_or(|refused| refused != version)
+    }
+
+    async fn credential_version(&self) -> Option<i64> {
+        let stored = self.store.credential(&self.source.account).await.ok()?;
+        stored.map(|stored| stored.version)
+    }
+
+    /// Uses a credential that nothing has used for long.
+    async fn use_credential(&self, times: &mut Times, state: &mut SourceState, now: Millis) {
+        let used = *state.used.get_or_insert(now);
+        if now.since(used) < UNUSED || self.source.plan.streams.is_empty() {
+            return;
+        }
+        state.used = Some(now);
+        match self.keep_alive().await {
+            Ok(()) => debug!(source = %self.source.name, "the credential works"),
+            Err(Stop::Pause(trouble)) => self.pause(trouble, times, state, now).await,
+            // The next poll tells.
+            Err(_) => {}
+        }
+        self.save_state(state).await;
+    }
+
+    async fn save_state(&self, state: &SourceState) {
+        let now = self.clock.now();
+        if let Err(error) = state.save(&self.store, &self.source.name, now).await {
+            debug!(source = %self.source.name, %error, "how the source is doing cannot be stored");
+        }
+    }
+
+    /// Takes up what commands have asked for.
+    async fn take_orders(
+        &self,
+        rounds: &mut Vec<(&'static str, Round)>,
+        state: &mut SourceState,
+        now: Millis,
+    ) {
+        for kind in KINDS {
+            let Ok(Some(mut stored)) =
+                StoredOrder::load(&self.store, &self.source.name, kind).await
+            else {
+                continue;
+            };
+            let is_known = rounds.iter().any(|(known, _)| *known == kind);
+            if !stored.order.is_open(now) || (is_known && stored.order.begun) {
+                continue;
+            }
+            stored.order.begun = true;
+            let saved = stored.save(&self.store, &self.source.name, kind, now);
+            if saved.await.is_err() {
+                continue;
+            }
+            let job = stored.order.job(kind, self.reconciliation());
+            rounds.retain(|(known, _)| *known != kind);
+            rounds.push((kind, Round::new(job)));
+            // A person has asked: no waiting.
+            if let Some(held) = state.paused.as_mut().or(state.failing.as_mut()) {
+                held.next = now;
+            }
+        }
+    }
+
+    /// Says how far an order has come.
+    async fn report(&self, kind: &str, round: &Round, waits: Option<&str>) {
+        self.change_order(kind, |order| {
+            order.tally = round.tally;
+            order.waits = waits.map(str::to_owned);
+        })
+        .await;
+    }
+
+    async fn end_order(&self, kind: &str, round: &Round, ended: Result<(), String>) {
+        self.change_order(kind, |order| {
+            order.tally = round.tally;
+            order.waits = None;
+            order.ended = Some(ended.clone());
+        })
+        .await;
+    }
+
+    async fn change_order(&self, kind: &str, change: impl FnOnce(&mut super::request::Order)) {
+        let now = self.clock.now();
+        let stored = StoredOrder::load(&self.store, &self.source.name, kind).await;
+        if let Ok(Some(mut stored)) = stored
+            && stored.order.begun
+            && stored.order.is_open(now)
+        {
+            change(&mut stored.order);
+            match stored.save(&self.store, &self.source.name, kind, now).await {
+                // The command has given another order: that is taken up next.
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(error) => {
+                    debug!(source = %self.source.name, %error, "how far an order has come cannot be stored");
+                }
+            }
+        }
+    }
+
+    fn label(&self) -> SourceLabel {
+        SourceLabel {
+            source: self.source.name.to_string(),
+        }
+    }
+
+    pub(in crate::ingest) fn note_taken(&self, count: u64) {
+        let label = RecordLabel {
+            source: self.source.name.to_string(),
+            what: "taken",
+        };
+        self.metrics
+            .poll_records
+            .get_or_create(&label)
+            .inc_by(count);
+        self.metrics
+            .events_accepted
+            .get_or_create(&self.label())
+            .inc_by(count);
+    }
+
+    pub(super) fn note_page(&self, known: u64) {
+        let label = RecordLabel {
+            source: self.source.name.to_string(),
+            what: "known",
+        };
+        self.metrics
+            .poll_records
+            .get_or_create(&label)
+            .inc_by(known);
+        self.metrics.poll_pages.get_or_create(&self.label()).inc();
+    }
+
+    pub(in crate::ingest) fn note_error(&self, code: &str) {
+        let label = PollErrorLabel {
+            source: self.source.name.to_string(),
+            code: code.to_owned(),
+        };
+        self.metrics.poll_errors.get_or_create(&label).inc();
+    }
+
+    pub(in crate::ingest) fn note_gap(&self, missing: u64) {
+        let gauge = self
+            .metrics
+            .reconcile_missing
+            .get_or_create(&self.label())
+            .clone();
+        gauge.set(i64::try_from(missing).unwrap_or(i64::MAX));
+    }
+
+    fn note_paused(&self, is_paused: bool) {
+        let gauge = self
+            .metrics
+            .poll_paused
+            .get_or_create(&self.label())
+            .clone();
+        gauge.set(i64::from(is_paused));
+    }
+
+    fn note_lag(&self, state: &SourceState) {
+        if let Some(complete) = state.complete {
+            let lag = self.clock.now().since(complete).as_secs();
+            let gauge = self
+                .metrics
+                .poll_lag_seconds
+                .get_or_create(&self.label())
+                .clone();
+            gauge.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+const POLL: &str = "poll";
+
+/// When a source is compared with its vendor, if it does not say.
+const DAILY: &str = "23 3 * * *";
