@@ -21,6 +21,7 @@ use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
 use crate::edge::supervise::Supervisor;
 use crate::ingest::file::Folder;
+use crate::ingest::poll::{Hints, PollSource, Poller};
 use crate::ingest::{self, Door, HooksState, Inbox, captcha_endpoint};
 use crate::model::SourceName;
 use crate::process::{Process, Rules};
@@ -64,8 +65,8 @@ pub struct Daemon {
     stop_server: Trigger,
     server: JoinHandle<()>,
     group_commit: std::thread::JoinHandle<()>,
-    stop_files: Trigger,
-    files: Vec<JoinHandle<()>>,
+    stop_readers: Trigger,
+    readers: Vec<JoinHandle<()>>,
     stop_loops: Trigger,
     process: JoinHandle<()>,
     deliver: JoinHandle<()>,
@@ -115,13 +116,27 @@ impl Daemon {
         let group_commit = thread("group-commit", move || {
             kept.keep_thread("group commit", &runtime, || group_commit.run(&runtime));
         })?;
-        let (stop_files, files_stopping) = shutdown::channel();
-        let mut files = Vec::new();
+        let (stop_readers, readers_stopping) = shutdown::channel();
+        let mut readers = Vec::new();
         for folder in folders(config, &inbox, &store, &clock, &metrics) {
-            files.push(background.spawn(supervisor.clone().keep(
+            readers.push(background.spawn(supervisor.clone().keep(
                 "files",
-                files_stopping.clone(),
+                readers_stopping.clone(),
                 async move |stopping| folder.run(stopping).await,
+            )));
+        }
+        let pollers = pollers(config, &inbox, &store, &clock, &metrics);
+        let hints = Hints::new(pollers.iter().map(|(name, _)| name.clone()));
+        for (name, poller) in pollers {
+            let hints = hints.clone();
+            readers.push(background.spawn(supervisor.clone().keep(
+                "poll",
+                readers_stopping.clone(),
+                async move |stopping| {
+                    if let Err(error) = poller.run(&hints, stopping).await {
+                        warn!(source = %name, %error, "the source is not polled");
+                    }
+                },
             )));
         }
         let hooks = HooksState::new(
@@ -131,6 +146,7 @@ impl Daemon {
             http,
             Arc::clone(&metrics),
         );
+        hooks.on_poll_hint(Arc::new(move |source: &SourceName| hints.poll_now(source)));
         let admin = AdminState::new(
             Arc::clone(&store),
             Arc::clone(&client),
@@ -204,8 +220,8 @@ impl Daemon {
             stop_server,
             server,
             group_commit,
-            stop_files,
-            files,
+            stop_readers,
+            readers,
             stop_loops,
             process,
             deliver,
@@ -235,11 +251,16 @@ impl Daemon {
     pub async fn stop(self) {
         self.stop_server.stop();
         finished("server", self.server).await;
-        self.stop_files.stop();
-        for files in self.files {
-            finished("files", files).await;
+        self.stop_readers.stop();
+        for reader in self.readers {
+            // What a vendor is slow to answer is asked again after the next start.
+            tokio::select! {
+                () = finished("reader", reader) => {}
+                () = self.clock.sleep(self.patience) => break,
+            }
         }
-        // With the server and the files the ways into the inbox are gone, so the group commit ends by itself.
+        // With the server, files and polls the ways into the inbox are gone, so the group commit ends by
+        // itself.
         let committed = tokio::task::spawn_blocking(move || self.group_commit.join());
         let (stop_loops, process, deliver) = (self.stop_loops, self.process, self.deliver);
         let all = async {
@@ -282,6 +303,35 @@ fn folders(
         _ => None,
     };
     config.sources.iter().filter_map(folder).collect()
+}
+
+/// The loops over the sources whose vendors are asked.
+fn pollers(
+    config: &Config,
+    inbox: &Inbox,
+    store: &Arc<Store>,
+    clock: &SharedClock,
+    metrics: &Arc<Metrics>,
+) -> Vec<(SourceName, Arc<Poller>)> {
+    let mut pollers = Vec::new();
+    for (name, source) in PollSource::all(config, store, clock) {
+        match source {
+            Ok(source) => {
+                let poller = Poller::new(
+                    source,
+                    Arc::clone(store),
+                    inbox.clone(),
+                    Arc::clone(clock),
+                    Arc::clone(metrics),
+                );
+                pollers.push((name, Arc::new(poller)));
+            }
+            Err(error) => {
+                warn!(source = %name, %error, hint = %error.hint, "the source cannot be polled");
+            }
+        }
+    }
+    pollers
 }
 
 /// The way out: to the org, and to what the sources' connectors name.
