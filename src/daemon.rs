@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::admin::{self, AdminState};
-use crate::config::Config;
+use crate::config::{Config, SourceConfig};
+use crate::connector::ConnectorOptions;
 use crate::deliver::Deliver;
 use crate::deliver::salesforce::Mapping;
 use crate::edge::background::Background;
@@ -19,7 +20,9 @@ use crate::edge::http::{Http, ReqwestHttp};
 use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
 use crate::edge::supervise::Supervisor;
-use crate::ingest::{self, Door, HooksState, captcha_endpoint};
+use crate::ingest::file::Folder;
+use crate::ingest::{self, Door, HooksState, Inbox, captcha_endpoint};
+use crate::model::SourceName;
 use crate::process::{Process, Rules};
 use crate::retention::Retention;
 use crate::salesforce::{Client, SignInState, allowed_hosts};
@@ -61,6 +64,8 @@ pub struct Daemon {
     stop_server: Trigger,
     server: JoinHandle<()>,
     group_commit: std::thread::JoinHandle<()>,
+    stop_files: Trigger,
+    files: Vec<JoinHandle<()>>,
     stop_loops: Trigger,
     process: JoinHandle<()>,
     deliver: JoinHandle<()>,
@@ -110,6 +115,15 @@ impl Daemon {
         let group_commit = thread("group-commit", move || {
             kept.keep_thread("group commit", &runtime, || group_commit.run(&runtime));
         })?;
+        let (stop_files, files_stopping) = shutdown::channel();
+        let mut files = Vec::new();
+        for folder in folders(config, &inbox, &store, &clock, &metrics) {
+            files.push(background.spawn(supervisor.clone().keep(
+                "files",
+                files_stopping.clone(),
+                async move |stopping| folder.run(stopping).await,
+            )));
+        }
         let hooks = HooksState::new(
             config,
             inbox,
@@ -190,6 +204,8 @@ impl Daemon {
             stop_server,
             server,
             group_commit,
+            stop_files,
+            files,
             stop_loops,
             process,
             deliver,
@@ -219,7 +235,11 @@ impl Daemon {
     pub async fn stop(self) {
         self.stop_server.stop();
         finished("server", self.server).await;
-        // With the server its way into the inbox is gone, so the group commit ends by itself.
+        self.stop_files.stop();
+        for files in self.files {
+            finished("files", files).await;
+        }
+        // With the server and the files the ways into the inbox are gone, so the group commit ends by itself.
         let committed = tokio::task::spawn_blocking(move || self.group_commit.join());
         let (stop_loops, process, deliver) = (self.stop_loops, self.process, self.deliver);
         let all = async {
@@ -239,6 +259,29 @@ impl Daemon {
         self.store.close().await;
         drop(self.background);
     }
+}
+
+/// The loops over the folders that files are put into.
+fn folders(
+    config: &Config,
+    inbox: &Inbox,
+    store: &Arc<Store>,
+    clock: &SharedClock,
+    metrics: &Arc<Metrics>,
+) -> Vec<Folder> {
+    let folder = |(name, source): (&SourceName, &SourceConfig)| match &source.options {
+        ConnectorOptions::FileDrop(options) => Some(Folder::new(
+            name.clone(),
+            source.clone(),
+            (**options).clone(),
+            inbox.clone(),
+            Arc::clone(store),
+            Arc::clone(clock),
+            Arc::clone(metrics),
+        )),
+        _ => None,
+    };
+    config.sources.iter().filter_map(folder).collect()
 }
 
 /// The way out: to the org, and to what the sources' connectors name.

@@ -13,6 +13,7 @@ mod doctor;
 mod healthcheck;
 mod init;
 mod output;
+mod plan;
 mod reconcile;
 mod replay;
 mod run;
@@ -69,6 +70,8 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Balance the books: accepted is the sum of all ends and what is in flight.
     Audit(audit::Args),
+    /// Show what a list would become, lead by lead, before anything of it is taken.
+    Plan(plan::Args),
     /// Show what needs a person, with the reason and what to do.
     DeadLetters(dead_letters::Args),
     /// Process events once more, by the configuration as it is now.
@@ -132,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => asynchronously(demo::run(args)),
         Command::Sandbox(args) => asynchronously(sandbox::run(args)),
         Command::Audit(args) => asynchronously(audit::run(&args, &cli.config)),
+        Command::Plan(args) => asynchronously(plan::run(&args, &cli.config)),
         Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),
         Command::Replay(args) => asynchronously(replay::run(&args, &cli.config)),
         Command::Backfill(args) => asynchronously(backfill::run(&args, &cli.config)),

@@ -69,6 +69,11 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
     let manifest = match &source.options {
         ConnectorOptions::Manifest(source) => Some(&**source),
         ConnectorOptions::WebForm(_) => None,
+        ConnectorOptions::FileDrop(_) => {
+            output::error_line(&format!("error: `{}` reads lists of people", args.source));
+            output::error_line("  help: `leadstream plan FILE` shows what a list would become");
+            return Exit::Failure;
+        }
     };
     let raw = match read(&args.payload) {
         Ok(raw) => raw,

@@ -1,10 +1,14 @@
 //! Sources of connectors that are manifests: what the tree needs before it is checked, and after.
 
-use super::check;
+use url::Url;
+
 use super::report::Report;
 use super::tree::{Node, Table, Value};
+use super::{SourceConfig, check};
 use crate::connector::manifest::Manifest;
-use crate::connector::{Catalog, Options};
+use crate::connector::mechanism::signature::Verifier;
+use crate::connector::reader::Reader;
+use crate::connector::{Catalog, ConnectorOptions, Options};
 use crate::diagnostic::Diagnostic;
 
 /// Gives options that go by another of their names the one that all else knows.
@@ -48,6 +52,42 @@ fn rename(source: &mut Table, manifest: &Manifest, report: &mut Report) {
             }
         }
     }
+}
+
+/// Makes a source's manifest ready, as a start does, and tells what does not fit; whether all does.
+pub(super) fn check_ready(
+    source: &SourceConfig,
+    node: &Node,
+    public_url: Option<&Url>,
+    report: &mut Report,
+) -> bool {
+    let ConnectorOptions::Manifest(of) = &source.options else {
+        return true;
+    };
+    let table = node.as_table();
+    let mut problems = Vec::new();
+    if let Err(found) = Reader::new(&of.manifest, &of.options, source) {
+        problems.extend(found.iter().map(ToString::to_string));
+    }
+    if let Some(webhook) = &of.manifest.webhook
+        && let Err(error) = Verifier::new(webhook, &of.options, public_url)
+    {
+        problems.push(error.to_string());
+    }
+    for problem in &problems {
+        let place = table
+            .and_then(|table| table.get("connector"))
+            .unwrap_or(node);
+        report.add(
+            Diagnostic::error("config.bad_option", problem.clone())
+                .at(place.spot.place())
+                .hint(format!(
+                    "`leadstream connectors show {}` says what each option is",
+                    source.connector
+                )),
+        );
+    }
+    problems.is_empty()
 }
 
 /// Makes the paths of secret files relative to the file that they stand in.

@@ -161,6 +161,14 @@ fn decode(
         if !report.has_error_in(name) {
             report.in_source(name, |report| {
                 source = read_source(&entry.node, catalog, report);
+                let public_url = server
+                    .as_ref()
+                    .and_then(|server| server.public_url.as_ref());
+                if let Some(read) = &source
+                    && !connectors::check_ready(read, &entry.node, public_url, report)
+                {
+                    source = None;
+                }
             });
         }
         match source {
@@ -329,6 +337,11 @@ fn anchor_paths(config: &mut Config, root: &Table, directory: &Path) {
                 let captcha = table.and_then(|table| table.table("captcha"));
                 let secret = options.captcha.as_mut().map(|captcha| &mut captcha.secret);
                 anchor_secret(secret, captcha, "secret");
+            }
+            ConnectorOptions::FileDrop(options) => {
+                if let Some((folder, node)) = table.and_then(|table| table.text("folder")) {
+                    options.folder = check::beside(node, folder);
+                }
             }
             ConnectorOptions::Manifest(source) => {
                 if let Some(table) = table {

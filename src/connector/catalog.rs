@@ -248,6 +248,38 @@ mod tests {
     }
 
     #[test]
+    fn a_list_may_begin_days_ago_and_be_narrowed_by_an_option() {
+        let manifest = |since: &str, only: &str| {
+            format!(
+                r#"name = "acme"
+title = "Acme"
+help = "Leads."
+base_url = "https://api.acme.example"
+hosts = ["api.acme.example"]
+options = {{ ids = {{ type = "list", help = "the events" }} }}
+
+[poll]
+path = "/events/{{event}}"
+records = "people"
+each = {{ path = "/events", query = {{ since = "{{{since}}}" }}, records = "events", only = "{only}", as = {{ event = "id" }} }}
+"#
+            )
+        };
+        let file = Path::new("acme/manifest.toml");
+        assert!(parse(&manifest("now-30d", "ids"), "acme", file).is_ok());
+        let told = problems(&manifest("now-30x", "id"));
+        assert_eq!(told.len(), 2, "{told:#?}");
+        assert!(
+            told[0].starts_with("11: there is no option `id`"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].starts_with("11: nothing is called `{now-30x}`"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
     fn parts_that_do_not_fit_are_all_told_at_their_places() {
         let told = problems(
             r#"name = "acme"

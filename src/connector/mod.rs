@@ -36,6 +36,7 @@ pub use source::{CommonOptions, ManifestSource, options_schema as manifest_schem
 
 use crate::config::SourceConfig;
 use crate::model::{Event, Extracted, NewEvent};
+use custom::file_drop::{FileDrop, FileDropOptions};
 use custom::web_form::{WebForm, WebFormOptions};
 
 /// How to read what one vendor sends.
@@ -73,6 +74,8 @@ impl<'a> From<&'a NewEvent> for Payload<'a> {
 pub enum ConnectorOptions {
     /// `connector = "web-form"`
     WebForm(Box<WebFormOptions>),
+    /// `connector = "file-drop"`
+    FileDrop(Box<FileDropOptions>),
     /// A connector that is a manifest.
     Manifest(Box<ManifestSource>),
 }
@@ -87,6 +90,7 @@ impl Default for ConnectorOptions {
 pub fn connector_of(source: &SourceConfig) -> Arc<dyn Connector> {
     match &source.options {
         ConnectorOptions::WebForm(options) => Arc::new(WebForm::new(source, options)),
+        ConnectorOptions::FileDrop(options) => Arc::new(FileDrop::new(source, options)),
         ConnectorOptions::Manifest(of) => {
             match reader::Reader::new(&of.manifest, &of.options, source) {
                 Ok(reader) => Arc::new(reader),
@@ -97,12 +101,13 @@ pub fn connector_of(source: &SourceConfig) -> Arc<dyn Connector> {
 }
 
 /// The connectors that are Rust.
-pub const RUST: &[&str] = &["web-form"];
+pub const RUST: &[&str] = &["web-form", "file-drop"];
 
 /// The schema of the options of a connector that is Rust; none if there is none of that name.
 pub fn options_schema(connector: &str, generator: &mut SchemaGenerator) -> Option<Schema> {
     match connector {
         "web-form" => Some(generator.subschema_for::<WebFormOptions>()),
+        "file-drop" => Some(generator.subschema_for::<FileDropOptions>()),
         _ => None,
     }
 }
@@ -118,6 +123,8 @@ impl ConnectorOptions {
         Some(match connector {
             "web-form" => serde_path_to_error::deserialize(options)
                 .map(|options| Self::WebForm(Box::new(options))),
+            "file-drop" => serde_path_to_error::deserialize(options)
+                .map(|options| Self::FileDrop(Box::new(options))),
             _ => ManifestSource::read(catalog.get(connector)?, options)
                 .map(|source| Self::Manifest(Box::new(source))),
         })
@@ -127,6 +134,8 @@ impl ConnectorOptions {
     pub fn duplicate_window(&self) -> Duration {
         match self {
             Self::WebForm(options) => Duration::from_secs(options.duplicate_window_seconds),
+            // Each row has an id of its own.
+            Self::FileDrop(_) => Duration::ZERO,
             Self::Manifest(_) => DUPLICATE_WINDOW,
         }
     }
@@ -135,6 +144,7 @@ impl ConnectorOptions {
     pub fn to_json(&self) -> serde_json::Result<Value> {
         match self {
             Self::WebForm(options) => serde_json::to_value(options),
+            Self::FileDrop(options) => serde_json::to_value(options),
             Self::Manifest(source) => source.to_json(),
         }
     }

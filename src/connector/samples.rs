@@ -11,13 +11,14 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::manifest::{Lookup, Manifest};
+use super::manifest::{Lookup, Manifest, Webhook};
+use super::mechanism::handshake::Handshakes;
 use super::mechanism::redact::Redactor;
 use super::mechanism::signature::{Denied, Request, Verifier};
 use super::reader::Reader;
 use super::records::Page;
-use super::select::{Scope, Test};
-use super::{HttpFile, ManifestSource, Path as JsonPath, time};
+use super::select::{Scope, Taker, Test};
+use super::{HttpFile, ManifestSource, Path as JsonPath, PathError, time};
 use crate::config::{SecretRef, SourceConfig};
 use crate::model::{
     Door, Event, EventId, EventMeta, Extracted, Millis, NewEvent, SourceName, Verdict,
@@ -84,7 +85,10 @@ pub fn run(folder: &Path, manifest: &Arc<Manifest>) -> Result<Vec<Outcome>, Samp
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     names.sort();
-    for name in names.iter().filter(|name| name.ends_with(".http")) {
+    for name in names
+        .iter()
+        .filter(|name| name.strip_suffix(".http").is_some())
+    {
         outcomes.push(samples.webhook(name)?);
     }
     for poll in &manifest.poll {
@@ -110,7 +114,7 @@ pub fn run(folder: &Path, manifest: &Arc<Manifest>) -> Result<Vec<Outcome>, Samp
                 .strip_prefix(&prefix)
                 .and_then(|rest| rest.strip_suffix(".json"));
             if rest.is_some_and(|rest| {
-                (rest.is_empty() || rest.starts_with('-')) && !rest.ends_with(".leads")
+                (rest.is_empty() || rest.starts_with('-')) && rest.strip_suffix(".leads").is_none()
             }) {
                 outcomes.push(samples.fetched(name, &fetch.name, &fetch.lookups)?);
             }
@@ -129,7 +133,8 @@ pub fn as_json(found: &Extracted) -> Value {
         json["version"] = json!(version);
     }
     if let Some(at) = found.at {
-        json["at"] = json!(at.to_string());
+        let moment = jiff::Timestamp::from_millisecond(at.0);
+        json["at"] = json!(moment.map_or_else(|_| at.to_string(), |moment| moment.to_string()));
     }
     if !found.attribution.is_empty() {
         json["attribution"] = json!(found.attribution);
@@ -283,10 +288,11 @@ impl<'s> Samples<'s> {
         if let Err(denied) = verify(&verifier, &file, now) {
             problems.push(format!("it is refused at the door: {denied}"));
         }
-        if verify(&verifier, &changed(&file), now).is_ok() {
+        if verify(&verifier, &changed(&file, in_header(webhook)), now).is_ok() {
             problems.push("changed on its way, it is taken all the same".to_owned());
         }
-        let ignored = self.ignores(&file).map_err(malformed)?;
+        let greets = self.greets(stem, &file, now, &mut problems)?;
+        let ignored = greets || self.ignores(&file).map_err(malformed)?;
         let redactor = webhook.redact.iter().map(|path| JsonPath::parse(path));
         let redacted = redactor
             .collect::<Result<Vec<_>, _>>()
@@ -311,10 +317,58 @@ impl<'s> Samples<'s> {
         self.outcome(stem, found, problems)
     }
 
+    /// Whether it is a greeting; if so, what it is answered must be what `<stem>.answer.json` has.
+    fn greets(
+        &self,
+        stem: &str,
+        file: &HttpFile,
+        now: Millis,
+        problems: &mut Vec<String>,
+    ) -> Result<bool, SamplesError> {
+        let name = format!("{stem}.answer.json");
+        let Some(webhook) = &self.source.manifest.webhook else {
+            return Ok(false);
+        };
+        let handshakes = Handshakes::new(&webhook.handshake, &self.source.options)
+            .map_err(|error| self.malformed(&name, error.message))?;
+        let content_type = file.headers.get("content-type").map_or("", String::as_str);
+        let body = super::mechanism::body::decode(webhook.body, content_type, &file.body);
+        let body = body.unwrap_or_default();
+        let scope = Scope {
+            body: Some(&body),
+            headers: Some(&file.headers),
+            ..Scope::record(&body)
+        };
+        let Some(reply) = handshakes.by_body(&scope, now) else {
+            return Ok(false);
+        };
+        match reply {
+            Err(refused) => problems.push(format!("the greeting is refused: {refused}")),
+            Ok(reply) => {
+                let answered: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+                if answered != self.json(&name)? {
+                    problems.push(format!("the greeting is answered {}", reply.body));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn malformed(&self, name: &str, reason: String) -> SamplesError {
+        SamplesError::Malformed {
+            path: self.folder.join(name),
+            reason,
+        }
+    }
+
     fn ignores(&self, file: &HttpFile) -> Result<bool, String> {
         let Some(webhook) = &self.source.manifest.webhook else {
             return Ok(false);
         };
+        // A notice that there is something new is not looked into; its body may be blank.
+        if webhook.poll_now {
+            return Ok(true);
+        }
         let content_type = file.headers.get("content-type").map_or("", String::as_str);
         let body = super::mechanism::body::decode(webhook.body, content_type, &file.body)
             .map_err(|refusal| refusal.to_string())?;
@@ -339,6 +393,14 @@ impl<'s> Samples<'s> {
         let stem = format!("poll-{poll}");
         let now = self.now(&stem)?;
         let context = self.context(lookups, &stem)?;
+        let mut context = context.unwrap_or_else(|| json!({}));
+        for (name, value) in self.bound(poll)? {
+            if context[&name].is_null() {
+                context[name] = value.into();
+            }
+        }
+        let is_empty = context.as_object().is_some_and(Map::is_empty);
+        let context = (!is_empty).then_some(context);
         let mut found = Vec::new();
         let Some(reader) = self.reader.page(poll) else {
             return self.outcome(&stem, found, vec!["the poll cannot be read".to_owned()]);
@@ -359,6 +421,48 @@ impl<'s> Samples<'s> {
             }
         }
         self.outcome(&stem, found, Vec::new())
+    }
+
+    /// What the poll's first item binds: of `each-<poll>.json`, or of the option with the list.
+    fn bound(&self, poll: &str) -> Result<BTreeMap<String, String>, SamplesError> {
+        let mut polls = self.source.manifest.poll.iter();
+        let Some(each) = polls
+            .find(|known| known.name == poll)
+            .and_then(|poll| poll.each.as_ref())
+        else {
+            return Ok(BTreeMap::new());
+        };
+        let name = format!("each-{poll}.json");
+        let malformed = |error: PathError| self.malformed(&name, error.message);
+        let items = match &each.option {
+            Some(option) => {
+                let listed = self.source.options.list(option).into_iter();
+                listed.map(Value::String).collect()
+            }
+            None if self.folder.join(&name).exists() => {
+                let path = each.records.as_deref().unwrap_or_default();
+                let answer = self.json(&name)?;
+                let found = JsonPath::parse(path).map_err(malformed)?;
+                let found: Vec<Value> = found.all(&answer).into_iter().cloned().collect();
+                match &found[..] {
+                    [Value::Array(items)] => items.clone(),
+                    _ => found,
+                }
+            }
+            None => Vec::new(),
+        };
+        let skips = each.skip_when.iter().map(Test::new);
+        let skips = skips.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+        let skipped = |item: &Value| skips.iter().any(|test| test.holds(&Scope::record(item)));
+        let mut bound = BTreeMap::new();
+        if let Some(item) = items.iter().find(|item| !skipped(item)) {
+            for (name, take) in &each.bind {
+                let taker = Taker::new(take).map_err(malformed)?;
+                let of_item = taker.bindings(name, &Scope::record(item));
+                bound.extend(of_item.unwrap_or_default());
+            }
+        }
+        Ok(bound)
     }
 
     fn fetched(
@@ -478,8 +582,8 @@ fn verify(verifier: &Verifier, file: &HttpFile, now: Millis) -> Result<(), Denie
 }
 
 /// The same request with a byte changed wherever its proof may be: in the body's middle, at the end
-/// of the path, and at the end of the query.
-fn changed(file: &HttpFile) -> HttpFile {
+/// of the path, and at the end of the query; where the proof is a secret in a header, in the headers.
+fn changed(file: &HttpFile, in_header: bool) -> HttpFile {
     let mut body = file.body.to_vec();
     // All its letters and digits: wherever a secret stands in it, it is another one.
     for byte in &mut body {
@@ -487,12 +591,27 @@ fn changed(file: &HttpFile) -> HttpFile {
             *byte = if *byte == b'x' { b'y' } else { b'x' };
         }
     }
+    let mut headers = file.headers.clone();
+    if in_header {
+        for value in headers.values_mut() {
+            value.push('x');
+        }
+    }
     HttpFile {
+        headers,
         path: format!("{}x", file.path),
         query: file.query.as_ref().map(|query| format!("{query}x")),
         body: body.into(),
         ..file.clone()
     }
+}
+
+/// Whether nothing but a secret in a header proves who sends: it says nothing of the body.
+fn in_header(webhook: &Webhook) -> bool {
+    webhook
+        .signature
+        .iter()
+        .all(|signature| signature.scheme.to_string() == "equals" && signature.header.is_some())
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> SamplesError {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::manifest::{Condition, Of, Scalar, Take, TextPart};
+use super::manifest::{Condition, Of, Scalar, Take, TextPart, encode_url};
 use super::path::{Path, PathError};
 
 /// Lists of keys and values that a record holds, by the pivot's name.
@@ -182,6 +182,10 @@ fn part_of(text: &str, part: TextPart) -> String {
         TextPart::AfterLastDash => after('-'),
         TextPart::Lower => text.to_lowercase(),
         TextPart::Digits => text.chars().filter(char::is_ascii_digit).collect(),
+        TextPart::SlashesEscaped if text.starts_with('/') || text.contains("//") => {
+            encode_url(text)
+        }
+        TextPart::SlashesEscaped => text.to_owned(),
     }
 }
 
@@ -321,7 +325,8 @@ mod tests {
             "owner": { "account": "urn:li:sponsoredAccount:77" },
             "uri": "https://api.example/scheduled_events/EV-1/invitees/IN_2",
             "ok": true,
-            "n": 12.5
+            "n": 12.5,
+            "uuid": "/nAb//x1=="
         })
     }
 
@@ -339,6 +344,11 @@ mod tests {
                 r#"{ from = "owner.account", part = "after_last_colon" }"#,
                 Some("77"),
             ),
+            (
+                r#"{ from = "uuid", part = "slashes_escaped" }"#,
+                Some("%2FnAb%2F%2Fx1%3D%3D"),
+            ),
+            (r#"{ from = "plan", part = "slashes_escaped" }"#, Some("b")),
             (r#"{ from = "none", value = "Web" }"#, Some("Web")),
             (r#"{ value = "Web" }"#, Some("Web")),
             (r#""none""#, None),

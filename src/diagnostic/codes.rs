@@ -11,6 +11,10 @@ pub const CODES: &[(&str, &str)] = &[
         "an allowed origin is not written as browsers send it",
     ),
     (
+        "config.bad_option",
+        "an option of a connector does not fit its manifest: a path, a scheme or a field",
+    ),
+    (
         "config.bad_schedule",
         "a schedule is not written as in crontab",
     ),
@@ -23,6 +27,10 @@ pub const CODES: &[(&str, &str)] = &[
         "`${…}` in a text cannot be read; `$$` stands for a dollar sign",
     ),
     ("config.blank", "a text that is needed is blank"),
+    (
+        "config.consent",
+        "a list does not say why its people may be contacted, or says two things",
+    ),
     (
         "config.duplicate",
         "a key, section or source is there twice; nothing is merged key by key",

@@ -59,6 +59,11 @@ impl Hook {
             ConnectorOptions::WebForm(options) => {
                 Kind::Form(Box::new(FormHook::new(name, source, options, now)))
             }
+            // Its connector refuses whatever is sent, and says that it reads files.
+            ConnectorOptions::FileDrop(_) => {
+                let options = WebFormOptions::default();
+                Kind::Form(Box::new(FormHook::new(name, source, &options, now)))
+            }
             ConnectorOptions::Manifest(of) => {
                 let (manifest, options) = (&of.manifest, &of.options);
                 let vendor = VendorHook::new(name, manifest, options, public_url, metrics);

@@ -11,6 +11,7 @@ mod captcha;
 mod cors;
 mod door;
 pub mod fetch;
+pub mod file;
 mod group_commit;
 mod held;
 mod hook;

@@ -104,6 +104,10 @@ pub const FIELDS: &[LeadField] = &[
     text("postal_code", "PostalCode", 20, "postal code"),
     text("country", "Country", 80, "country, as its English name"),
     text("message", "Description", 32_000, "what the person wrote"),
+    ours(
+        "notes",
+        "what was noted at each meeting, all of it; goes with the message into Description",
+    ),
     text("industry", "Industry", 255, "industry"),
     text("rating", "Rating", 255, "Hot, Warm, Cold"),
     text(

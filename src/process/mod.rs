@@ -1,5 +1,5 @@
-//! Loop 2: events to leads and deliveries. All but its edge, `run`, is pure: time and ids are
-//! arguments.
+//! Loop 2: events to leads and deliveries. All but its edges, `run` and `preview`, is
+//! pure: time and ids are arguments.
 
 mod decide;
 pub mod normalise;

@@ -25,6 +25,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ),
     ("[sources.<name>.fields] <lead field> = {…}", "FieldTable"),
     ("[sources.<name>.captcha]", "Captcha"),
+    ("[sources.<name>.consent]", "ConsentRule"),
 ];
 
 #[test]

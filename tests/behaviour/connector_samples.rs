@@ -9,16 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use leadstream::connector::{Payload, connector_of};
-use leadstream::model::{
-    Event, EventId, EventMeta, Extracted, Millis, NewEvent, SourceName, Verdict,
-};
-use serde_json::{Value, json};
+use leadstream::connector::{Catalog, Payload, connector_of, samples};
+use leadstream::model::{Event, EventId, EventMeta, Millis, NewEvent, SourceName};
+use serde_json::Value;
 
 #[test]
 fn every_sample_gives_the_leads_that_are_expected_of_it() {
     let requests = files_below(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("connectors"),
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("connectors/web-form"),
         "http",
     );
     assert!(requests.len() >= 9, "{requests:?}");
@@ -40,6 +38,46 @@ fn every_sample_gives_the_leads_that_are_expected_of_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn every_sample_of_every_manifest_proves_itself_and_becomes_the_expected_leads() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("connectors");
+    let mut wrong = Vec::new();
+    for manifest in Catalog::embedded().all() {
+        let folder = root.join(&manifest.name);
+        let outcomes = samples::run(&folder, manifest).unwrap_or_else(|error| panic!("{error}"));
+        let doors = [
+            (manifest.webhook.is_some(), "webhook"),
+            (!manifest.poll.is_empty(), "poll"),
+        ];
+        for (_, door) in doors.into_iter().filter(|(has, _)| *has) {
+            let has_one = outcomes
+                .iter()
+                .any(|outcome| file_name(&outcome.expected_file).starts_with(door));
+            if !has_one {
+                wrong.push(format!("{} has no sample of a {door}", manifest.name));
+            }
+        }
+        for outcome in outcomes {
+            if std::env::var_os("UPDATE_SAMPLES").is_some() && outcome.problems.is_empty() {
+                fs::write(&outcome.expected_file, format!("{:#}\n", outcome.found)).unwrap();
+            } else if !outcome.is_right() {
+                wrong.push(format!(
+                    "{}: {:?}\nexpected {:#}\nfound {:#}",
+                    outcome.expected_file.display(),
+                    outcome.problems,
+                    outcome.expected.unwrap_or_default(),
+                    outcome.found
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
 fn extract(request: &Path) -> Value {
     let toml = fs::read_to_string(request.with_extension("toml")).unwrap_or_default();
     let source = crate::source::web_form(&toml);
@@ -50,7 +88,7 @@ fn extract(request: &Path) -> Value {
         .extract(&event)
         .unwrap()
         .iter()
-        .map(as_json)
+        .map(samples::as_json)
         .collect()
 }
 
@@ -86,31 +124,6 @@ fn event(raw: &[u8]) -> Event {
             body: Bytes::copy_from_slice(body),
         },
     }
-}
-
-/// Without what is blank.
-fn as_json(found: &Extracted) -> Value {
-    let mut json = json!({ "fields": found.fields });
-    if let Some(id) = &found.vendor_id {
-        json["vendor_id"] = json!(id);
-    }
-    if let Some(version) = &found.version {
-        json["version"] = json!(version);
-    }
-    if !found.attribution.is_empty() {
-        json["attribution"] = json!(found.attribution);
-    }
-    match &found.verdict {
-        Verdict::Genuine => {}
-        Verdict::Test(why) => json["test"] = json!(why),
-        Verdict::Spam(why) => json["spam"] = json!(why),
-        Verdict::Review(why) => json["review"] = json!(why),
-        Verdict::Skipped(why) => json["skipped"] = json!(why),
-        Verdict::OptOut(why) => json["opt_out"] = json!(why),
-        Verdict::Withdrawn(why) => json["withdrawn"] = json!(why),
-        Verdict::Fetch(bindings) => json["fetch"] = json!(bindings),
-    }
-    json
 }
 
 fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {

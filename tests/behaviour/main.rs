@@ -7,6 +7,7 @@
 mod config_page;
 mod connector_samples;
 mod docs;
+mod file_drop;
 mod healthcheck;
 mod source;
 mod web_form;

@@ -3,6 +3,7 @@
 //! Each check looks at the tree and skips what the schema's check has refused already, so that one
 //! fault is told once and hides no other.
 
+mod file_drop;
 mod manifest_source;
 mod names;
 mod salesforce;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::names::{is_source_name, source_name_like};
-use super::{check_encrypted, error_at, manifest_source, web_form};
+use super::{check_encrypted, error_at, file_drop, manifest_source, web_form};
 use crate::config::interpolate::Environment;
 use crate::config::report::Report;
 use crate::config::suggest;
@@ -43,6 +43,9 @@ pub(super) fn check_all(
             check_source(source, &mapped, report);
             if let Some(("web-form", _)) = source.text("connector") {
                 web_form::check(source, env, report);
+            }
+            if let Some(("file-drop", _)) = source.text("connector") {
+                file_drop::check(source, report);
             }
             if let Some((connector, node)) = source.text("connector")
                 && let Some(manifest) = catalog.get(connector)

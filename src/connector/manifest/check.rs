@@ -22,7 +22,7 @@ pub struct Problem {
     pub hint: String,
 }
 
-/// Names that a request's template may use beside options.
+/// Names that a request's template may use beside options, and `now-30d` for so many days ago.
 const POLL_NAMES: &[&str] = &["cursor", "until", "now", "size"];
 
 /// All that is wrong with `manifest`; `folder` is the name of its folder.
@@ -502,6 +502,7 @@ impl Check<'_> {
             );
         }
         self.option(each.option.as_deref());
+        self.option(each.only.as_deref());
         if each.bind.is_empty() {
             self.problem(
                 "nothing is bound",
@@ -742,6 +743,7 @@ impl Check<'_> {
             .names()
             .filter(|name| !self.manifest.options.contains_key(*name))
             .filter(|name| !bound.iter().any(|known| known == name))
+            .filter(|name| !(is_days_ago(name) && bound.iter().any(|known| known == "now")))
             .collect();
         for name in names {
             let known = self.manifest.options.keys().map(String::as_str);
@@ -787,6 +789,16 @@ impl Check<'_> {
             );
         }
     }
+}
+
+/// Whether `name` is `now-<days>d`.
+fn is_days_ago(name: &str) -> bool {
+    let days = name
+        .strip_prefix("now-")
+        .and_then(|rest| rest.strip_suffix('d'));
+    days.is_some_and(|days| {
+        !days.is_empty() && days.len() <= 4 && days.bytes().all(|digit| digit.is_ascii_digit())
+    })
 }
 
 /// The names that bindings bind: those of their patterns, or their own.

@@ -230,6 +230,8 @@ pub struct Each {
     /// Items that are left out.
     #[serde(default)]
     pub skip_when: Vec<Condition>,
+    /// The option with the keys of the items that are read, in any order; all of them if it is not set.
+    pub only: Option<String>,
 }
 
 /// A name that is bound by a value.

@@ -62,6 +62,9 @@ pub enum TextPart {
     Lower,
     /// The number without what stands around it.
     Digits,
+    /// Percent-encoded, if it begins with `/` or holds `//`: what is to stand in a path is then encoded
+    /// twice (Zoom's uuids).
+    SlashesEscaped,
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::mapping::Found;
-use super::origin::add_place;
+use super::origin::{add_place, is_unfilled};
 use super::pivot::{Entry, PivotReader, usable};
 use super::users::Pending;
 use crate::connector::reading::{Attribution, Field, Form, Reading, Said, is_yes, said_by_name};
@@ -128,6 +128,9 @@ impl Named {
             self.passing.insert(name.clone());
         }
         for value in entry.values {
+            if said.parameter.is_some() && is_unfilled(&value) {
+                continue;
+            }
             self.add(name.clone(), value, Some(&said));
         }
     }

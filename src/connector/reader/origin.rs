@@ -102,7 +102,7 @@ pub fn add_place(found: &mut Attribution, place: BTreeMap<String, String>) {
 }
 
 /// A placeholder in an embedded form's address that was never replaced: `xxxxx`.
-fn is_unfilled(text: &str) -> bool {
+pub(super) fn is_unfilled(text: &str) -> bool {
     let text = text.trim();
     text.len() >= 4 && text.bytes().all(|byte| byte == b'x')
 }

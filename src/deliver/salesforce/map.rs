@@ -138,7 +138,12 @@ impl Mapping {
             if field.write == WritePolicy::Never {
                 continue;
             }
-            let value = value(&field.from)
+            let with_notes = (field.from == "message").then(|| message_and_notes(&value));
+            let text = match &with_notes {
+                Some(text) => Some(text.as_str()),
+                None => value(&field.from),
+            };
+            let value = text
                 .map(str::trim)
                 .filter(|text| !text.is_empty())
                 .and_then(|text| field.value(text, &can_be_called, &mut mapped.notes))
@@ -149,6 +154,13 @@ impl Mapping {
         }
         mapped
     }
+}
+
+/// What the person wrote, and below it what was noted when they were met.
+fn message_and_notes<'v>(value: impl Fn(&str) -> Option<&'v str>) -> String {
+    let texts = ["message", "notes"].into_iter().filter_map(value);
+    let texts: Vec<&str> = texts.filter(|text| !text.trim().is_empty()).collect();
+    texts.join("\n\n")
 }
 
 impl MappedField {

@@ -42,7 +42,7 @@ const NO_ANSWER_IN: &[&str] = &[
 ];
 
 /// Fields of text in lines.
-const WITH_LINES: &[&str] = &["street", "message"];
+const WITH_LINES: &[&str] = &["street", "message", "notes"];
 
 /// Fields that may hold several values, or tell them apart by themselves.
 const MAY_REPEAT: &[&str] = &[
@@ -56,6 +56,7 @@ const MAY_REPEAT: &[&str] = &[
     "do_not_call",
     "street",
     "message",
+    "notes",
 ];
 
 /// Limits of what is kept beside the standard fields.
@@ -186,7 +187,7 @@ fn limits(name: &str, standard: bool) -> (usize, Lines) {
         "email" => 320,
         "full_name" | "first_name" | "last_name" | "salutation" => name::MAX_CHARS,
         "phone" | "mobile" | "fax" => 64,
-        "message" => 32_000,
+        "message" | "notes" => 32_000,
         "street" | "website" | "consent" => 1_000,
         _ if standard => 300,
         _ => MAX_OTHER_CHARS,

@@ -59,6 +59,12 @@ pub(super) const KNOWN_PHONES: &str = "known_phones";
 
 const NAMES: [&str; 2] = ["first_name", "last_name"];
 
+/// What was noted at each meeting: entries, a blank line between them. Each begins with its moment.
+pub(crate) const NOTES: &str = "notes";
+
+/// The most characters of them that are kept; the last by the alphabet, which are the newest.
+const MAX_NOTES_CHARS: usize = 30_000;
+
 /// Which of the two are held as we split a lone name, joined by `;`.
 pub(super) const NAME_SPLIT: &str = "name_split";
 
@@ -77,6 +83,7 @@ pub type Changed = BTreeMap<String, Option<String>>;
 /// - Address fields move together when a submission has a street or city, a phone with its
 ///   extension.
 /// - An opt-out is never taken back.
+/// - Notes are all kept.
 /// - Attribution keeps the first touch under its own names, the latest under `last_utm_source` and
 ///   so on; UTM parameters move together.
 pub fn merge(lead: &mut Lead, submission: &Submission) -> Changed {
@@ -99,6 +106,7 @@ pub fn merge(lead: &mut Lead, submission: &Submission) -> Changed {
         }
         match name.as_str() {
             name if OPT_OUTS.contains(&name) => fold.merge_opt_out(name, value),
+            NOTES => fold.merge_notes(value),
             name => fold.keep_newest(name, value),
         }
     }
@@ -206,6 +214,31 @@ impl Fold<'_> {
         });
         if now.is_some() || !told.is_empty() {
             self.put(NAME_SPLIT, now);
+        }
+    }
+
+    /// The union of what was noted, each once. What is too much for one field loses its oldest: which
+    /// these are does not depend on when the others came.
+    fn merge_notes(&mut self, value: &str) {
+        let held = self.record.get(NOTES);
+        let known = held.map(|held| held.value.as_str()).unwrap_or_default();
+        let entries: BTreeSet<&str> = known
+            .split("\n\n")
+            .chain(value.split("\n\n"))
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+            .collect();
+        let mut room = MAX_NOTES_CHARS;
+        let newest_first = entries.into_iter().rev().map_while(|entry| {
+            room = room.checked_sub(entry.chars().count() + 2)?;
+            Some(entry)
+        });
+        let mut kept: Vec<&str> = newest_first.collect();
+        kept.reverse();
+        let (at, event) = held.map_or(self.rank(), |held| rank(held).max(self.rank()));
+        let value = kept.join("\n\n");
+        if !value.is_empty() {
+            self.put(NOTES, Some(Held { value, at, event }));
         }
     }
 
@@ -599,6 +632,18 @@ mod tests {
     }
 
     #[test]
+    fn notes_of_all_meetings_stay_in_their_order() {
+        check(
+            &[
+                submission(2, 2, &[("notes", "2026-03-15: again")]),
+                submission(1, 1, &[("notes", "2026-03-14: demo\nin April")]),
+                submission(3, 3, &[("notes", "2026-03-15: again")]),
+            ],
+            &[("notes", "2026-03-14: demo\nin April\n\n2026-03-15: again")],
+        );
+    }
+
+    #[test]
     fn the_first_touch_stays_and_the_latest_is_beside_it() {
         check(
             &[
@@ -673,6 +718,7 @@ mod tests {
             "first_utm_source",
             "last_utm_source",
             "known_emails",
+            "notes",
         ];
         let value = |name: &'static str| {
             let values: Vec<&'static str> = match name {
@@ -680,6 +726,7 @@ mod tests {
                 "email" | "known_emails" => vec!["a@a.example", "b@a.example", "c@a.example"],
                 "phone" | "mobile" => vec!["+4930901820", "+4930901821", "call me"],
                 "email_opt_out" => vec!["true", "false"],
+                "notes" => vec!["1: a", "2: b\n\n1: c", "3: d"],
                 _ => vec!["a", "b"],
             };
             prop::sample::select(values).prop_map(move |value| (name, value))
