@@ -98,6 +98,8 @@ pub struct Metrics {
     pub poll_lag_seconds: Family<SourceLabel, Gauge>,
     /// Whether the source waits for a person (1).
     pub poll_paused: Family<SourceLabel, Gauge>,
+    /// Days until a person must renew the source's credential, if that is known.
+    pub credential_days_left: Family<SourceLabel, Gauge>,
     /// Records that the last comparison with the vendor found missing.
     pub reconcile_missing: Family<SourceLabel, Gauge>,
     /// Calls made to Salesforce.
@@ -127,6 +129,7 @@ impl Metrics {
             poll_errors: Family::default(),
             poll_lag_seconds: Family::default(),
             poll_paused: Family::default(),
+            credential_days_left: Family::default(),
             reconcile_missing: Family::default(),
             salesforce_calls: Family::default(),
             salesforce_api_used: Gauge::default(),
@@ -226,6 +229,11 @@ impl Metrics {
             "poll_paused",
             "Whether the source waits for a person",
             self.poll_paused.clone(),
+        );
+        registry.register(
+            "credential_days_left",
+            "Days until a person must renew the source's credential",
+            self.credential_days_left.clone(),
         );
         registry.register(
             "reconcile_missing",

@@ -19,6 +19,7 @@ mod replay;
 mod run;
 mod sandbox;
 mod schema;
+mod sources;
 mod store;
 mod r#try;
 
@@ -85,6 +86,8 @@ enum Command {
     /// Look after where everything is kept: bring up to date, show sizes, move to PostgreSQL.
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Show how each source is doing: last and next poll, what it waits for, its credential.
+    Sources(sources::Args),
     /// Show what would become of a payload: submission, match, Salesforce fields. Writes nothing.
     Try(r#try::Args),
     /// Give leadstream access to a source's account, in a browser; the vendor's tokens are kept.
@@ -142,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Reconcile(args) => asynchronously(reconcile::run(&args, &cli.config)),
         Command::Cursors(args) => asynchronously(cursors::run(&args, &cli.config)),
         Command::Store(command) => asynchronously(store::run(command, &cli.config)),
+        Command::Sources(args) => asynchronously(sources::run(&args, &cli.config)),
         Command::Try(args) => asynchronously(r#try::run(&args, &cli.config)),
         Command::Connect(args) => asynchronously(connect::run(&args, &cli.config)),
         Command::Connectors(command) => connectors::run(&command, &cli.config),

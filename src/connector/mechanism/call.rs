@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::auth::CredentialFacts;
 use crate::connector::manifest::Method;
 
 /// Calls one account of one vendor: signed in, at the pace that it allows.
@@ -13,6 +14,12 @@ use crate::connector::manifest::Method;
 pub trait Vendor: Send + Sync + std::fmt::Debug {
     /// Sends a request and returns the answer, if it is 2xx; else what is to be done.
     async fn call(&self, request: Request) -> Result<Answer, CallError>;
+
+    /// What may be shown of its credential: how old it is, when it ends. None if it has none, or
+    /// nothing is known of it.
+    async fn credential(&self) -> Option<CredentialFacts> {
+        None
+    }
 }
 
 /// A request, without what signs it.

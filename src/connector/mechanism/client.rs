@@ -228,6 +228,10 @@ impl VendorClient {
 
 #[async_trait]
 impl Vendor for VendorClient {
+    async fn credential(&self) -> Option<CredentialFacts> {
+        self.facts().await.ok()
+    }
+
     async fn call(&self, request: Request) -> Result<Answer, CallError> {
         let account = self.account()?;
         let mut signed = self.sign_in.sign(&self.edge).await?;

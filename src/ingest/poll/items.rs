@@ -10,11 +10,13 @@ use super::plan::{EachPlan, PagingPlan, Stream};
 use super::reader::flat;
 use super::{Poller, Stop};
 use crate::connector::Path;
+use crate::connector::manifest::Template;
 use crate::connector::mechanism::call::{Answer, Next, Request, Target};
 use crate::connector::mechanism::cursor::{Rules, State, Walk};
 use crate::connector::mechanism::paging::{self, Facts};
 use crate::connector::mechanism::request::{Names, Parts, build};
 use crate::connector::select::Scope;
+use crate::model::Millis;
 
 /// The most items of a poll.
 const MOST_ITEMS: usize = 10_000;
@@ -28,6 +30,29 @@ pub struct Item {
     pub bound: BTreeMap<String, String>,
     /// What it looks like, if it is read again only when that has changed.
     pub fingerprint: Option<String>,
+}
+
+/// Whether an item is among those that the user has named, if they have.
+fn is_wanted(only: Option<&[String]>, item: &Item) -> bool {
+    only.is_none_or(|only| {
+        let key = item.key.as_ref();
+        key.is_some_and(|key| only.contains(key))
+    })
+}
+
+/// The names of a request that stand for so many days ago, `now-30d`, and the times that they mean.
+pub(super) fn days_ago(
+    path: &Template,
+    query: &BTreeMap<String, Template>,
+    now: Millis,
+) -> BTreeMap<String, Millis> {
+    let names = query.values().chain([path]).flat_map(Template::names);
+    let ago = |name: &str| {
+        let days = name.strip_prefix("now-")?.strip_suffix('d')?;
+        let span = i64::from(days.parse::<u16>().ok()?) * 24 * 60 * 60 * 1000;
+        Some((name.to_owned(), Millis(now.0.saturating_sub(span))))
+    };
+    names.filter_map(ago).collect()
 }
 
 impl Poller {
@@ -83,6 +108,12 @@ impl Poller {
         if let Some(first) = stream.rules.first(self.source.plan.start, now) {
             own.insert("cursor".to_owned(), stream.rules.written_time(first));
         }
+        for (name, at) in days_ago(path, &each.each.query, now) {
+            own.insert(name, stream.rules.written_time(at));
+        }
+        let only = each.each.only.as_deref();
+        let only = only.map(|option| self.source.config.options.list(option));
+        let only = only.filter(|listed| !listed.is_empty());
         let mut items = Vec::new();
         let mut seen = BTreeSet::new();
         let parts = Parts::get(path, &each.each.query);
@@ -90,6 +121,7 @@ impl Poller {
             let records = flat(each.records.all(page));
             for record in &records {
                 if let Some(item) = each.item(record)
+                    && is_wanted(only.as_deref(), &item)
                     && seen.insert(item.key.clone())
                 {
                     items.push(item);
@@ -217,4 +249,36 @@ fn malformed(what: &str) -> Stop {
         format!("an answer of the vendor cannot be read: {what}"),
         "if this stays, the vendor has changed its API, or `base_url` leads elsewhere",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_days_ago_is_a_time() {
+        let path = Template::parse("/x/{now-1d}").unwrap();
+        let query = BTreeMap::from([
+            ("from".to_owned(), Template::parse("{now-30d}").unwrap()),
+            ("to".to_owned(), Template::parse("{now}{now-xd}").unwrap()),
+        ]);
+        let day = 24 * 60 * 60 * 1000;
+        let expected = BTreeMap::from([
+            ("now-1d".to_owned(), Millis(30 * day)),
+            ("now-30d".to_owned(), Millis(day)),
+        ]);
+        assert_eq!(days_ago(&path, &query, Millis(31 * day)), expected);
+    }
+
+    #[test]
+    fn only_the_items_that_a_user_names_are_read() {
+        let item = |key: &str| Item {
+            key: Some(key.to_owned()),
+            ..Item::default()
+        };
+        let named = ["a".to_owned()];
+        assert!(is_wanted(None, &item("b")));
+        assert!(is_wanted(Some(&named), &item("a")));
+        assert!(!is_wanted(Some(&named), &item("b")));
+    }
 }

@@ -260,12 +260,14 @@ impl Poller {
         state: &mut SourceState,
     ) {
         let now = self.clock.now();
-        if state.paused.take().is_some() || state.failing.take().is_some() {
+        let was_held = [state.paused.take(), state.failing.take()];
+        if was_held.iter().any(Option::is_some) {
             info!(source = %self.source.name, "the source is read again");
         }
         times.failures = 0;
         times.refused = None;
         state.used = Some(now);
+        self.note_credential(state, now).await;
         self.note_paused(false);
         match round.job {
             Job::Poll => {
@@ -287,6 +289,38 @@ impl Poller {
             }
         }
         self.end_order(kind, round, Ok(())).await;
+    }
+
+    /// Warns once at each of 14, 7 and 1 days before a person has to renew the credential.
+    async fn note_credential(&self, state: &mut SourceState, now: Millis) {
+        let Some(facts) = self.source.vendor.credential().await else {
+            return;
+        };
+        if let Some(days) = facts.days_left(now) {
+            let label = SourceLabel {
+                source: self.source.name.to_string(),
+            };
+            let metric = &self.metrics.credential_days_left;
+            metric.get_or_create(&label).set(days);
+        }
+        match facts.warning(now) {
+            None => state.credential_warned_days = None,
+            Some(due)
+                if state
+                    .credential_warned_days
+                    .is_none_or(|warned| due < warned) =>
+            {
+                warn!(
+                    source = %self.source.name,
+                    days_left = facts.days_left(now),
+                    "the credential ends soon; run `leadstream connect {}`, or set a new one",
+                    self.source.name
+                );
+                state.credential_warned_days = Some(due);
+            }
+            Some(_) => {}
+        }
+        state.credential = Some(facts);
     }
 
     fn failed(

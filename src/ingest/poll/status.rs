@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Tally, Trouble};
+use crate::connector::mechanism::auth::CredentialFacts;
 use crate::model::Millis;
 use crate::store::{Store, StoreError};
 
@@ -28,6 +29,12 @@ pub struct SourceState {
     /// What the last poll brought.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Tally>,
+    /// What is known of its credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialFacts>,
+    /// The days before the credential's end at which there was a warning last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_warned_days: Option<i64>,
     /// When it is polled next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<Millis>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::{Map, Value};
 use tracing::{debug, info, warn};
 
-use super::items::Item;
+use super::items::{Item, days_ago};
 use super::plan::Stream;
 use super::reader::{RawRecord, ReadPage};
 use super::{Job, Poller, Round, Stop, Trouble};
@@ -171,7 +171,12 @@ impl Poller {
             own.insert("cursor".to_owned(), rules.written(mark));
         }
         own.insert("until".to_owned(), rules.written_time(walk.until));
-        own.insert("now".to_owned(), rules.written_time(self.clock.now()));
+        let now = self.clock.now();
+        own.insert("now".to_owned(), rules.written_time(now));
+        let poll = &list.stream.poll;
+        for (name, at) in days_ago(&poll.path, &poll.query, now) {
+            own.insert(name, rules.written_time(at));
+        }
         if let Some(size) = ask.size {
             own.insert("size".to_owned(), size.to_string());
         }
