@@ -7,12 +7,12 @@ pub const CODES: &[(&str, &str)] = &[
         "a source, field or id has a name that it cannot have",
     ),
     (
-        "config.bad_origin",
-        "an allowed origin is not written as browsers send it",
-    ),
-    (
         "config.bad_option",
         "an option of a connector does not fit its manifest: a path, a scheme or a field",
+    ),
+    (
+        "config.bad_origin",
+        "an allowed origin is not written as browsers send it",
     ),
     (
         "config.bad_schedule",
