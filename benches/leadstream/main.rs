@@ -9,6 +9,7 @@ mod acknowledge;
 mod end_to_end;
 mod load;
 mod place;
+mod poll;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
 mod process;
@@ -70,6 +71,7 @@ fn main() -> std::io::Result<()> {
             };
             runtime(true)?.block_on(process::run_one(place, known, nodes as usize, events))
         }
+        Some("poll") => poll::run(number("--members", 20_000) as usize, rounds),
         Some("process") => process::run_all(number("--events", 50_000)),
         Some("acknowledge") => acknowledge::run(&runtime(false)?, rounds, place),
         Some("end-to-end") => end_to_end::run(&runtime(false)?, leads, place, nodes),
