@@ -132,7 +132,7 @@ fn decide_all(
             let line = row
                 .lead
                 .and_then(|lead| lines.find(|line| line.lead == lead));
-            let is_new = line.is_some_and(|line| line.kind == "created");
+            let kind = line.map_or("", |line| line.kind);
             let detail: Value = line
                 .and_then(|line| serde_json::from_str(&line.detail).ok())
                 .unwrap_or_default();
@@ -146,7 +146,7 @@ fn decide_all(
                     row.ordinal,
                     row.outcome,
                     row.reason.as_deref(),
-                    is_new,
+                    kind,
                 ),
                 lead: row.lead.filter(|lead| !made.contains(&lead.0)),
                 matched_by: detail["matched_by"].as_str().map(str::to_owned),
@@ -167,7 +167,7 @@ fn expected(
     ordinal: u32,
     outcome: Option<End>,
     reason: Option<&str>,
-    is_new: bool,
+    kind: &str,
 ) -> Expected {
     let reason = reason.unwrap_or_default().to_owned();
     match outcome {
@@ -195,7 +195,9 @@ fn expected(
         {
             Expected::Fetched
         }
-        None if is_new => Expected::Created,
+        None if kind == "created" => Expected::Created,
+        // Sent before: what was lost on its way would only be sent again.
+        None if kind == "duplicate" => Expected::Unchanged,
         None => Expected::Merged,
     }
 }
