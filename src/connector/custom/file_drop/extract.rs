@@ -39,16 +39,7 @@ struct Cell<'a> {
 
 impl RowReader {
     pub fn extract(&self, cells: &[(String, String)], event: &Event) -> Extracted {
-        let cells_by_role: Vec<Cell<'_>> = cells
-            .iter()
-            .filter(|(_, text)| !text.trim().is_empty())
-            .map(|(name, text)| Cell {
-                name,
-                text: text.trim(),
-                role: Role::of(name),
-                is_configured: self.is_configured(name),
-            })
-            .collect();
+        let cells_by_role = self.by_role(cells);
         let met = self.met(&cells_by_role);
         let show = self.show.as_deref().unwrap_or(&event.source);
         let mut found = reading::read(self.form(&cells_by_role), event, &self.fields);
@@ -88,17 +79,20 @@ impl RowReader {
 
     /// When the person was met, if the row says so. Date and time may have a column each.
     pub fn met_text(&self, cells: &[(String, String)]) -> Option<Met> {
-        let cells: Vec<Cell<'_>> = cells
-            .iter()
-            .filter(|(_, text)| !text.trim().is_empty())
+        self.met(&self.by_role(cells))
+    }
+
+    /// The cells that hold something, with what their columns are.
+    fn by_role<'c>(&self, cells: &'c [(String, String)]) -> Vec<Cell<'c>> {
+        let filled = cells.iter().filter(|(_, text)| !text.trim().is_empty());
+        filled
             .map(|(name, text)| Cell {
                 name,
                 text: text.trim(),
                 role: Role::of(name),
                 is_configured: self.is_configured(name),
             })
-            .collect();
-        self.met(&cells)
+            .collect()
     }
 
     fn met(&self, cells: &[Cell<'_>]) -> Option<Met> {
