@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{info, warn};
 
 use crate::admin::{self, AdminState};
@@ -252,12 +252,17 @@ impl Daemon {
         self.stop_server.stop();
         finished("server", self.server).await;
         self.stop_readers.stop();
-        for reader in self.readers {
-            // What a vendor is slow to answer is asked again after the next start.
-            tokio::select! {
-                () = finished("reader", reader) => {}
-                () = self.clock.sleep(self.patience) => break,
+        // What a vendor is slow to answer is asked again after the next start. Whoever is given up must
+        // let go of the inbox, or its writer would wait for them.
+        let slow: Vec<_> = self.readers.iter().map(JoinHandle::abort_handle).collect();
+        let all = async {
+            for reader in self.readers {
+                finished("reader", reader).await;
             }
+        };
+        tokio::select! {
+            () = all => {}
+            () = self.clock.sleep(self.patience) => slow.iter().for_each(AbortHandle::abort),
         }
         // With the server, files and polls the ways into the inbox are gone, so the group commit ends by
         // itself.

@@ -95,10 +95,7 @@ fn to_text(
         Some(at) => {
             let _ = writeln!(text, "  read to the end: {}", ago(at, now));
         }
-        None => {
-            let first = state.first.as_deref().unwrap_or("nothing yet");
-            let _ = writeln!(text, "  not read to the end yet: {first}");
-        }
+        None => text.push_str("  not read to the end yet\n"),
     }
     if let Some(last) = &state.last {
         let _ = writeln!(

@@ -17,6 +17,8 @@ const YOUNG: Duration = Duration::from_secs(15 * 60);
 /// How long events that wait to be processed are waited for before what they may hold counts as
 /// missing.
 const PATIENCE: u32 = 60;
+/// Looks at which the first event is still the same: nobody processes them.
+const NOBODY: u32 = 3;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How far back at most, where the vendor keeps longer.
@@ -53,7 +55,11 @@ impl Poller {
 
     /// How many of the records that are not known are missing: neither young, nor in an event that only
     /// waits to be processed. With each is when it was sent.
-    pub(super) async fn missing(&self, unknown: &[(i64, Option<Millis>)]) -> Result<u64, Stop> {
+    pub(super) async fn missing(
+        &self,
+        unknown: &[(i64, Option<Millis>)],
+        waited: &mut bool,
+    ) -> Result<u64, Stop> {
         let mut expected = Millis(self.clock.now().0 - YOUNG.as_millis() as i64);
         if !self.takes_webhooks() {
             // Nothing brings them before the next poll.
@@ -68,14 +74,30 @@ impl Poller {
         if old.is_empty() {
             return Ok(0);
         }
-        for _ in 0..PATIENCE {
-            if self.store.claim_events(1).await?.events.is_empty() {
-                break;
-            }
-            self.clock.sleep(LOOK_AGAIN).await;
+        if !std::mem::replace(waited, true) {
+            self.until_processed().await?;
         }
         let known = self.store.known_records(&self.source.name, &old).await?;
         Ok(old.iter().filter(|id| !known.contains_key(id)).count() as u64)
+    }
+
+    /// Waits, for a while, until what came in before has been processed; not if nobody does that.
+    async fn until_processed(&self) -> Result<(), Stop> {
+        let (mut last, mut same) = (None, 0);
+        for _ in 0..PATIENCE {
+            let claim = self.store.claim_events(1).await?;
+            let Some(event) = claim.events.first().map(|event| event.id) else {
+                break;
+            };
+            same = if last == Some(event) { same + 1 } else { 0 };
+            if same >= NOBODY {
+                break;
+            }
+            last = Some(event);
+            drop(claim);
+            self.clock.sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
     }
 
     /// The same, by a command: stores it.

@@ -447,6 +447,13 @@ impl Check<'_> {
         self.query(&poll.query, &bound);
         self.body(poll.body.as_ref(), &bound);
         self.within("records", |check| check.path(&poll.records));
+        let record = poll.record.as_ref().unwrap_or(&self.manifest.record);
+        if record.id.is_empty() && poll.rows.is_none() {
+            self.problem(
+                "records have no id: each poll would take them again",
+                "say where the vendor's id is: `[record] id = \"id\"`",
+            );
+        }
         if let Some(cursor) = &poll.cursor {
             self.within("cursor", |check| {
                 check.paths(&cursor.from.0);

@@ -15,6 +15,11 @@ pub trait Vendor: Send + Sync + std::fmt::Debug {
     /// Sends a request and returns the answer, if it is 2xx; else what is to be done.
     async fn call(&self, request: Request) -> Result<Answer, CallError>;
 
+    /// What tells its credentials from others; changes when they do. None if that is not known.
+    fn account(&self) -> Option<String> {
+        None
+    }
+
     /// What may be shown of its credential: how old it is, when it ends. None if it has none, or
     /// nothing is known of it.
     async fn credential(&self) -> Option<CredentialFacts> {

@@ -232,6 +232,10 @@ impl Vendor for VendorClient {
         self.facts().await.ok()
     }
 
+    fn account(&self) -> Option<String> {
+        self.account_key().ok()
+    }
+
     async fn call(&self, request: Request) -> Result<Answer, CallError> {
         let account = self.account()?;
         let mut signed = self.sign_in.sign(&self.edge).await?;

@@ -16,6 +16,8 @@ impl Poller {
         &self,
         work: impl AsyncFnOnce(&Lease) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
+        // In this process by turns: a lease alone would go to whoever asks most often.
+        let _turn = self.source.turn.lock().await;
         let name = format!("poll:{}", self.source.account);
         let Some(lease) = self.store.acquire(&name).await? else {
             return Err(Stop::Busy);

@@ -18,7 +18,7 @@ pub mod status;
 mod tests;
 mod walk;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,9 @@ pub use plan::Plan;
 pub use reader::{ManifestReader, PageReader};
 pub use run::Hints;
 pub use source::{PollSource, SourceError};
+
+/// So many lists in a row that cannot be read: it is the vendor, or the account.
+const FAILURES_OF_ALL: usize = 5;
 
 /// How long a round holds the account at most before others get their turn.
 const TURN: Duration = Duration::from_secs(30);
@@ -135,6 +138,12 @@ pub struct Round {
     pub tally: Tally,
     /// When it began, once it has.
     pub began: Millis,
+    /// The polls that are read; all if not said.
+    only: Option<BTreeSet<String>>,
+    /// What is wrong with some of the lists, while others could be read.
+    trouble: Option<Trouble>,
+    /// Whether it has waited once for what came in to be processed.
+    waited: bool,
     /// The keys of lists that are done.
     done: HashSet<String>,
     /// Records that were appended and may not be processed yet.
@@ -144,12 +153,23 @@ pub struct Round {
 }
 
 impl Round {
+    /// A job that reads some of the polls only.
+    fn of(job: Job, only: BTreeSet<String>) -> Self {
+        Self {
+            only: Some(only),
+            ..Self::new(job)
+        }
+    }
+
     /// A job that is to be done.
     pub fn new(job: Job) -> Self {
         Self {
             job,
             tally: Tally::default(),
             began: Millis(0),
+            only: None,
+            trouble: None,
+            waited: false,
             done: HashSet::new(),
             taken: HashSet::new(),
             items: BTreeMap::new(),
@@ -254,6 +274,18 @@ impl From<CallError> for Stop {
 }
 
 impl Stop {
+    /// Whether it may be a matter of one list only.
+    fn is_of_a_list(&self) -> bool {
+        matches!(
+            self,
+            Self::Pause(_)
+                | Self::Again {
+                    is_throttle: false,
+                    ..
+                }
+        )
+    }
+
     fn again(code: &str, message: String, hint: &str) -> Self {
         Self::Again {
             wait: None,
@@ -303,7 +335,13 @@ impl Poller {
         until: Millis,
         shutdown: &Shutdown,
     ) -> Result<(), Stop> {
+        let mut held: Option<Stop> = None;
+        let (mut failures, mut successes) = (0, round.done.len());
         for stream in &self.source.plan.streams {
+            let only = round.only.as_ref();
+            if only.is_some_and(|only| !only.contains(stream.name())) {
+                continue;
+            }
             let items = self.items(stream, &mut round.items).await?;
             for item in &*items {
                 let key = round.job.key(stream.name(), item.key.as_deref());
@@ -315,9 +353,29 @@ impl Poller {
                     item,
                     key: &key,
                 };
-                Box::pin(self.walk(list, round, lease, until, shutdown)).await?;
-                round.done.insert(key);
+                match Box::pin(self.walk(list, round, lease, until, shutdown)).await {
+                    Ok(()) => {
+                        (failures, successes) = (0, successes + 1);
+                        round.done.insert(key);
+                    }
+                    // One list that cannot be read stops no other. When none can, it is not the list.
+                    Err(stop) if item.key.is_some() && stop.is_of_a_list() => {
+                        failures += 1;
+                        if failures >= FAILURES_OF_ALL {
+                            return Err(held.unwrap_or(stop));
+                        }
+                        held.get_or_insert(stop);
+                    }
+                    Err(stop) => return Err(stop),
+                }
             }
+        }
+        match held {
+            Some(Stop::Pause(trouble) | Stop::Again { trouble, .. }) if successes > 0 => {
+                round.trouble = Some(trouble);
+            }
+            Some(stop) => return Err(stop),
+            None => {}
         }
         if let Job::Backfill { dry_run: false, .. } = round.job {
             self.forget(round).await?;

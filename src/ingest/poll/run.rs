@@ -1,7 +1,7 @@
 //! The loop of one source: polls by its schedule and when it is told to, fetches what webhooks named,
 //! compares with the vendor, carries out what commands ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,13 +66,62 @@ impl Hints {
 #[derive(Debug)]
 struct Times {
     poll: Option<Millis>,
+    /// Each poll by its own schedule.
+    streams: Vec<StreamTime>,
     reconcile: Option<Millis>,
     fetch: Millis,
-    schedule: Option<Schedule>,
     reconciles: Option<Schedule>,
+    /// Something came in by another way: all polls are due.
+    hinted: bool,
     failures: u32,
-    /// The version of the stored credential that did not do.
-    refused: Option<i64>,
+    /// The credential that did not do: what tells it from others, and the version that is stored.
+    refused: Option<(Option<String>, Option<i64>)>,
+}
+
+/// When one poll is due.
+#[derive(Debug)]
+struct StreamTime {
+    name: String,
+    schedule: Option<Schedule>,
+    next: Option<Millis>,
+    /// When it was last read to the end.
+    complete: Option<Millis>,
+}
+
+impl Times {
+    fn all_due(&mut self, now: Millis) {
+        for stream in &mut self.streams {
+            stream.next = Some(now);
+        }
+        self.poll = Some(now);
+    }
+
+    fn due(&self, now: Millis) -> BTreeSet<String> {
+        let due = self
+            .streams
+            .iter()
+            .filter(|stream| stream.next.is_some_and(|at| at <= now));
+        due.map(|stream| stream.name.clone()).collect()
+    }
+
+    /// The polls of a round are read: says when they are due again, and since when all are read.
+    fn read(
+        &mut self,
+        only: Option<&BTreeSet<String>>,
+        began: Millis,
+        now: Millis,
+    ) -> Option<Millis> {
+        for stream in &mut self.streams {
+            if only.is_none_or(|only| only.contains(&stream.name)) {
+                stream.complete = Some(began);
+                stream.next = stream.schedule.as_ref().and_then(|all| all.next(now));
+            }
+        }
+        self.poll = self.streams.iter().filter_map(|stream| stream.next).min();
+        let complete: Option<Vec<Millis>> =
+            self.streams.iter().map(|stream| stream.complete).collect();
+        complete.and_then(|all| all.into_iter().min())
+    }
 }
 
 impl Poller {
@@ -90,7 +139,7 @@ impl Poller {
             }
             tokio::select! {
                 () = self.clock.sleep(wait) => {}
-                () = hint.notified() => times.poll = Some(self.clock.now()),
+                () = hint.notified() => times.hinted = true,
                 () = self.store.fetch_changed.notified() => times.fetch = self.clock.now(),
                 () = shutdown.stopping() => {}
             }
@@ -103,14 +152,6 @@ impl Poller {
         let zone = common.timezone.as_deref();
         let name = &*self.source.name;
         let streams = &self.source.plan.streams;
-        let written = common.schedule.as_deref().or_else(|| {
-            let mut schedules = streams.iter().map(|stream| stream.poll.schedule.as_deref());
-            schedules.find_map(|schedule| schedule)
-        });
-        let schedule = match written {
-            Some(text) if !streams.is_empty() => Schedule::parse(text, zone, name)?,
-            _ => None,
-        };
         let has_more_to_do = self.source.config.manifest.webhook.is_some()
             || streams
                 .iter()
@@ -121,13 +162,26 @@ impl Poller {
             _ => None,
         };
         let now = self.clock.now();
+        let mut times = Vec::new();
+        for stream in streams {
+            let written = common.schedule.as_deref();
+            let written = written.or(stream.poll.schedule.as_deref());
+            let schedule = Schedule::parse(written.unwrap_or(USUAL), zone, name)?;
+            times.push(StreamTime {
+                name: stream.name().to_owned(),
+                // At once: what came while we were away is waited for.
+                next: schedule.as_ref().map(|_| now),
+                schedule,
+                complete: None,
+            });
+        }
         Ok(Times {
-            // At once: what came while we were away is waited for.
-            poll: schedule.as_ref().map(|_| now),
+            poll: times.iter().filter_map(|stream| stream.next).min(),
+            streams: times,
             reconcile: reconciles.as_ref().and_then(|schedule| schedule.next(now)),
             fetch: now,
-            schedule,
             reconciles,
+            hinted: false,
             failures: 0,
             refused: None,
         })
@@ -152,11 +206,23 @@ impl Poller {
         }
         if state.paused.is_some() && self.has_new_credential(times).await {
             info!(source = %self.source.name, "there is a new credential; the source is tried again");
-            times.poll = Some(now);
+            times.all_due(now);
         }
         self.take_orders(rounds, state, now).await;
-        if times.poll.is_some_and(|at| at <= now) && !rounds.iter().any(|(kind, _)| *kind == POLL) {
-            rounds.insert(0, (POLL, Round::new(Job::Poll)));
+        let is_polling = rounds.iter().any(|(kind, _)| *kind == POLL);
+        // What is held waits for its time, whatever hints come.
+        if times.hinted && !is_polling && state.paused.is_none() && state.failing.is_none() {
+            times.hinted = false;
+            times.all_due(now);
+        }
+        if let Some(slot) = times.poll.filter(|at| *at <= now && !is_polling) {
+            let due = times.due(now);
+            if self.was_read_elsewhere(slot, &due, times, state).await {
+                times.read(Some(&due), slot, now);
+            } else {
+                let round = Round::of(Job::Poll, due);
+                rounds.insert(0, (POLL, round));
+            }
         }
         if times.reconcile.is_some_and(|at| at <= now) {
             times.reconcile = times.reconciles.as_ref().and_then(|all| all.next(now));
@@ -222,21 +288,16 @@ impl Poller {
                 rounds.insert(0, (kind, round));
                 wait.min(LONGEST_WAIT)
             }
+            // What was asked for beside the polls may be the reason, and must not hold them.
+            Err(Stop::Pause(trouble)) if round.job != Job::Poll => {
+                warn!(source = %self.source.name, code = trouble.code, hint = trouble.hint, "{kind} is given up: {}", trouble.message);
+                self.end_order(kind, &round, Err(trouble.sentence())).await;
+                Duration::ZERO
+            }
             Err(Stop::Pause(trouble)) => {
+                let sentence = trouble.sentence();
                 self.pause(trouble, times, state, now).await;
-                self.report(
-                    kind,
-                    &round,
-                    state
-                        .paused
-                        .as_ref()
-                        .map(|held| held.trouble.sentence())
-                        .as_deref(),
-                )
-                .await;
-                if kind != POLL {
-                    rounds.insert(0, (kind, round));
-                }
+                self.end_order(kind, &round, Err(sentence)).await;
                 LONGEST_WAIT
             }
         };
@@ -247,6 +308,9 @@ impl Poller {
     /// How long there is nothing to do.
     fn wait(&self, times: &Times, state: &SourceState, now: Millis) -> Duration {
         self.note_lag(state);
+        if times.fetch <= self.clock.now() {
+            return Duration::ZERO;
+        }
         let next = [times.poll, times.reconcile, Some(times.fetch)];
         let next = next.into_iter().flatten().filter(|at| *at > now).min();
         next.map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT))
@@ -271,14 +335,15 @@ impl Poller {
         self.note_paused(false);
         match round.job {
             Job::Poll => {
-                state.complete = Some(round.began);
+                let complete = times.read(round.only.as_ref(), round.began, now);
                 state.last = Some(round.tally);
-                state.warned_days = None;
-                times.poll = times
-                    .schedule
-                    .as_ref()
-                    .and_then(|schedule| schedule.next(now));
                 state.next = times.poll;
+                if let Some(trouble) = &round.trouble {
+                    self.note_trouble(trouble, times, state, now);
+                } else if complete.is_some() {
+                    state.complete = complete;
+                    state.warned_days = None;
+                }
                 if round.tally.new > 0 {
                     info!(source = %self.source.name, new = round.tally.new, known = round.tally.known, pages = round.tally.pages, "polled");
                 }
@@ -321,6 +386,36 @@ impl Poller {
             Some(_) => {}
         }
         state.credential = Some(facts);
+    }
+
+    /// Some of the lists could not be read: the others go on.
+    fn note_trouble(&self, trouble: &Trouble, times: &Times, state: &mut SourceState, now: Millis) {
+        warn!(source = %self.source.name, code = trouble.code, hint = trouble.hint, "a part of the source cannot be read, the rest is: {}", trouble.message);
+        state.failing = Some(Held {
+            trouble: trouble.clone(),
+            since: now,
+            next: times.poll.unwrap_or(now),
+            times: 1,
+        });
+    }
+
+    /// Whether another node has read all polls since the moment at which they were due.
+    async fn was_read_elsewhere(
+        &self,
+        slot: Millis,
+        due: &BTreeSet<String>,
+        times: &Times,
+        state: &mut SourceState,
+    ) -> bool {
+        if self.store.lease_interval().is_none() || due.len() < times.streams.len() {
+            return false;
+        }
+        let others = self.stored_state().await;
+        let is_read = others.complete.is_some_and(|complete| complete > slot);
+        if is_read {
+            *state = others;
+        }
+        is_read
     }
 
     fn failed(
@@ -367,7 +462,10 @@ impl Poller {
             warn!(source = %self.source.name, code = trouble.code, hint = trouble.hint, "the source is paused: {}; it goes on where it was once that is mended", trouble.message);
         }
         times.failures += 1;
-        times.refused = self.credential_version().await;
+        times.refused = Some((
+            self.source.vendor.account(),
+            self.credential_version().await,
+        ));
         times.poll = times.poll.map(|_| now.after(PAUSED));
         state.failing = None;
         state.paused = Some(Held {
@@ -400,10 +498,14 @@ impl Poller {
     }
 
     async fn has_new_credential(&self, times: &Times) -> bool {
-        let Some(version) = self.credential_version().await else {
-            return false;
-        };
-        times.refused.is_none_or(|refused| refused != version)
+        let now = (
+            self.source.vendor.account(),
+            self.credential_version().await,
+        );
+        times
+            .refused
+            .as_ref()
+            .is_some_and(|refused| *refused != now)
     }
 
     async fn credential_version(&self) -> Option<i64> {
@@ -468,8 +570,10 @@ impl Poller {
 
     /// Says how far an order has come.
     async fn report(&self, kind: &str, round: &Round, waits: Option<&str>) {
+        let now = self.clock.now();
         self.change_order(kind, |order| {
             order.tally = round.tally;
+            order.asked = now.0;
             order.waits = waits.map(str::to_owned);
         })
         .await;
@@ -575,6 +679,9 @@ impl Poller {
 }
 
 const POLL: &str = "poll";
+
+/// When a source is polled, if neither it nor its connector says.
+const USUAL: &str = "*/15 * * * *";
 
 /// When a source is compared with its vendor, if it does not say.
 const DAILY: &str = "23 3 * * *";

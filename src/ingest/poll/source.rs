@@ -1,5 +1,6 @@
 //! A source that is polled, made ready from its configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{ManifestReader, PageReader, Plan};
@@ -34,6 +35,8 @@ pub struct PollSource {
     /// Tells accounts apart: sources of one account are read one after another. Also the name under
     /// which its credential is stored, if it is: a paused source looks for a new one.
     pub account: String,
+    /// Taken in turn by the sources of one account: whoever waits longest is next.
+    pub turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Why a source cannot be polled.
@@ -79,6 +82,7 @@ impl PollSource {
             name,
             vendor,
             account,
+            turn: Arc::default(),
         })
     }
 
@@ -102,7 +106,16 @@ impl PollSource {
                 (name.clone(), built)
             })
         });
-        sources.collect()
+        let mut sources: Vec<(SourceName, Result<Self, SourceError>)> = sources.collect();
+        let mut turns: BTreeMap<String, Arc<tokio::sync::Mutex<()>>> = BTreeMap::new();
+        for source in sources
+            .iter_mut()
+            .filter_map(|(_, source)| source.as_mut().ok())
+        {
+            let turn = turns.entry(source.account.clone()).or_default();
+            source.turn = Arc::clone(turn);
+        }
+        sources
     }
 
     fn of(

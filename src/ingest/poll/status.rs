@@ -17,9 +17,6 @@ pub struct SourceState {
     /// It is tried again and again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing: Option<Held>,
-    /// How far its first poll goes back, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first: Option<String>,
     /// When all of its lists were last read to the end; when that began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<Millis>,

@@ -15,7 +15,7 @@ use crate::connector::mechanism::paging::{self, Facts};
 use crate::connector::mechanism::request::{Names, Parts, build};
 use crate::edge::shutdown::Shutdown;
 use crate::ingest::Page;
-use crate::ingest::page::{MOST_BYTES, MOST_EVENTS};
+use crate::ingest::page::MOST_EVENTS;
 use crate::model::{Door, EventMeta, Millis, NewEvent};
 use crate::store::{CursorMove, Lease};
 
@@ -28,9 +28,12 @@ const LOOKED_UP: usize = 5_000;
 /// Records of one round that are remembered because they may not be processed yet.
 const MOST_REMEMBERED: usize = 500_000;
 
+/// The code of a request that a vendor does not take.
+const REFUSED: &str = "vendor.refused";
+
 /// The most of a page that is appended at once: half of what the inbox takes, as more is kept beside
 /// the bodies.
-const APPENDED_BYTES: usize = MOST_BYTES / 2;
+const APPENDED_BYTES: usize = 4 << 20;
 
 /// A list.
 #[derive(Clone, Copy)]
@@ -345,7 +348,7 @@ impl Poller {
                 ids[index].iter().map(move |(id, _)| (*id, at))
             });
             let unknown: Vec<_> = unknown.collect();
-            round.tally.missing += self.missing(&unknown).await?;
+            round.tally.missing += self.missing(&unknown, &mut round.waited).await?;
         }
         Ok(Sorted { fates, fresh })
     }
@@ -358,6 +361,7 @@ impl Poller {
         context: &Value,
         now: Millis,
     ) -> NewEvent {
+        let lookups = &list.stream.poll.lookups;
         let has_context = context
             .as_object()
             .is_some_and(|context| !context.is_empty());
@@ -368,7 +372,7 @@ impl Poller {
             meta: EventMeta {
                 request_id: format!("{}-{}-{}", list.stream.name(), walk.began.0, walk.pages),
                 door: Door::Poll,
-                context: has_context.then(|| context.clone()),
+                context: has_context.then(|| named_only(context, lookups, &record.body)),
                 stream: Some(list.stream.name().to_owned()),
                 ..EventMeta::default()
             },
@@ -479,6 +483,15 @@ impl Poller {
                     self.clock.now(),
                 );
                 walk.restarts = restarts;
+                false
+            }
+            // After a while away: some vendors say so of a page token in no other way.
+            Next::Pause if error.code == REFUSED && walk.pages > 0 && walk.restarts == 0 => {
+                info!(source = %self.source.name, cursor = list.key, "the vendor does not go on with the walk; it begins anew");
+                let rules = &list.stream.rules;
+                let (start, span) = (self.source.plan.start, round.job.span());
+                *walk = rules.begin(&place.state, start, span, self.clock.now());
+                walk.restarts = 1;
                 false
             }
             Next::Shrink => match paging::shrink(&list.stream.paging.paging, walk) {
@@ -599,6 +612,49 @@ fn marks(list: &List<'_>, read: &ReadPage, walk: &mut Walk) -> Vec<Option<Mark>>
         rules.observe(walk, mark);
     }
     marks
+}
+
+/// The context with those entries of its lookups alone that the record names: a table of all tags
+/// beside each contact would be larger than the contact.
+pub(in crate::ingest) fn named_only(context: &Value, lookups: &[String], record: &[u8]) -> Value {
+    let mut context = context.clone();
+    let tables = lookups
+        .iter()
+        .filter(|name| context[name.as_str()].is_object());
+    let tables: Vec<String> = tables.cloned().collect();
+    if tables.is_empty() {
+        return context;
+    }
+    let mut named = HashSet::new();
+    if let Ok(record) = serde_json::from_slice::<Value>(record) {
+        add_names(record, &mut named);
+    }
+    for table in tables {
+        if let Some(entries) = context[&table].as_object_mut() {
+            entries.retain(|key, _| named.contains(key));
+        }
+    }
+    context
+}
+
+/// All texts and numbers in a value, and the names of its members.
+fn add_names(value: Value, names: &mut HashSet<String>) {
+    match value {
+        Value::String(text) => {
+            names.insert(text);
+        }
+        Value::Number(number) => {
+            names.insert(number.to_string());
+        }
+        Value::Array(items) => items.into_iter().for_each(|item| add_names(item, names)),
+        Value::Object(members) => {
+            for (name, member) in members {
+                names.insert(name);
+                add_names(member, names);
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
 }
 
 fn with_bound(mut context: Map<String, Value>, bound: &BTreeMap<String, String>) -> Value {
