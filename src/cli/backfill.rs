@@ -169,7 +169,7 @@ fn order(
 
 /// The moment that `90d` or `12h` before `now` means: a whole one of its unit, so that the same
 /// command goes on where it was stopped.
-fn ago(text: &str, now: Millis) -> Option<Millis> {
+pub(super) fn ago(text: &str, now: Millis) -> Option<Millis> {
     let unit = text.chars().last()?;
     let number: i64 = text.strip_suffix(unit)?.parse().ok()?;
     let seconds = match unit {

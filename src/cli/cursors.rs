@@ -40,8 +40,8 @@ enum CursorsCommand {
         /// The source, as in `[sources.<name>]`.
         #[arg(value_name = "SOURCE")]
         source: String,
-        /// From when on, for example `2026-01-31`, or `2026-01-31T08:00:00Z`.
-        #[arg(long, value_name = "DATE")]
+        /// From when on: a date, or how long ago, for example `2026-01-31` or `90d`.
+        #[arg(long, value_name = "WHEN")]
         to: String,
     },
 }
@@ -177,10 +177,12 @@ async fn rewind(source: &str, to: &str, config_path: &Path) -> Exit {
         None => return failed(&format!("there is no source `{source}`, or it has errors")),
     };
     let zone = time::zone(own.common.timezone.as_deref());
-    let Some(to) = time::parse(to, None, &zone) else {
-        return failed("this is no date; write for example `2026-01-31`");
-    };
     let now = SystemClock.now();
+    let Some(to) = super::backfill::ago(to, now).or_else(|| time::parse(to, None, &zone)) else {
+        return failed(&format!(
+            "`{to}` is no time; write for example `2026-01-31` or `90d`"
+        ));
+    };
     if to > now {
         return failed("a cursor is set back, and never into the future");
     }

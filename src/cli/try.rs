@@ -1,5 +1,7 @@
 //! `leadstream try`: what would become of a payload. Nothing is written, nobody is asked.
 
+mod door;
+
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -90,9 +92,13 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
         .payload
         .extension()
         .is_some_and(|ending| ending == "http");
+    let mut request = None;
     let mut event = if is_request {
         match HttpFile::parse(&raw) {
-            Ok(file) => file.into_event(name, manifest, now),
+            Ok(file) => {
+                request = Some(file.clone());
+                file.into_event(name, manifest, now)
+            }
             Err(error) => {
                 output::error_line(&format!(
                     "error: {} is no request: {error}",
@@ -126,6 +132,39 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
         ));
         return Exit::Failure;
     }
+    let mut is_refused = false;
+    if let (DoorArg::Webhook, Some(manifest)) = (args.door, manifest) {
+        let public_url = config.server.public_url.as_ref();
+        let file = request.as_ref();
+        if let Some(why) = file.and_then(|file| door::refusal(manifest, file, public_url, now)) {
+            is_refused = true;
+            output::error_line(&format!(
+                "error[hook.signature]: the request does not prove itself, and would be refused: {why}"
+            ));
+            output::error_line(
+                "  help: what is shown is what would become of it otherwise; a body alone is not asked for proof",
+            );
+        }
+        match door::passed_over(manifest, &event, file) {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                if args.json {
+                    output::line(&json!({ "would": "ignore", "reason": why }).to_string());
+                } else {
+                    output::line(&format!("{why}\nnothing was written"));
+                }
+                return if is_refused {
+                    Exit::Failure
+                } else {
+                    Exit::Success
+                };
+            }
+            Err(error) => {
+                output::error_line(&format!("error: {error}"));
+                return Exit::Failure;
+            }
+        }
+    }
     let event = Event {
         id: EventId(1),
         received: event,
@@ -140,7 +179,7 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
                 output::line(to_text(&found).trim_end());
             }
             let refused = |one: &Previewed| matches!(one.end, Expected::DeadLetter { .. });
-            if found.iter().any(refused) {
+            if is_refused || found.iter().any(refused) {
                 Exit::Failure
             } else {
                 Exit::Success

@@ -6,6 +6,7 @@
 
 mod config_page;
 mod connector_samples;
+mod connectors_command;
 mod docs;
 mod file_drop;
 mod healthcheck;

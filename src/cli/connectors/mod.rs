@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::Exit;
+use super::{Exit, output};
 use crate::config;
 use crate::connector::Catalog;
+use crate::diagnostic::{self, Diagnostic};
 
 /// What to do with connectors.
 #[derive(Debug, Subcommand)]
@@ -40,7 +41,19 @@ pub fn run(command: &ConnectorsCommand, config_path: &Path) -> Exit {
 /// The program's connectors, and those that the configuration adds, if there is one.
 fn catalog(config_path: &Path) -> Arc<Catalog> {
     if config_path.exists() {
-        config::load_with_process_env(config_path).catalog
+        let loaded = config::load_with_process_env(config_path);
+        // Those of one's own that cannot be read would be missing without a word; what else is wrong
+        // with the configuration is no matter here.
+        let broken: Vec<Diagnostic> = loaded
+            .diagnostics
+            .into_iter()
+            .filter(|problem| problem.code.starts_with("connector."))
+            .collect();
+        if !broken.is_empty() {
+            let drawn = diagnostic::render(&broken, output::stderr_takes_colour());
+            output::error_line(&drawn);
+        }
+        loaded.catalog
     } else {
         Catalog::embedded()
     }

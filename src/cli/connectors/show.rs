@@ -31,7 +31,7 @@ pub fn run(args: &Args, catalog: &Catalog) -> Exit {
         let names = catalog.all().map(|manifest| manifest.name.as_str());
         let hint = match closest(&args.name, names.chain(RUST.iter().copied())) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "`leadstream connectors list` shows all".to_owned(),
+            None => "`leadstream connectors list` shows all; one of your own is found if `connectors_dir` names the folder above it".to_owned(),
         };
         output::error_line(&format!("  help: {hint}"));
         return Exit::Failure;
@@ -127,7 +127,10 @@ fn to_text(manifest: &Manifest) -> String {
             let _ = writeln!(text, "  {}. {}", number + 1, step_text(step, manifest));
         }
     }
-    let _ = writeln!(text, "\nFills in: {}", fields(manifest).join(", "));
+    let fields = fields(manifest);
+    if !fields.is_empty() {
+        let _ = writeln!(text, "\nFills in: {}", fields.join(", "));
+    }
     let _ = writeln!(text, "Calls only: {}", manifest.hosts.join(", "));
     text
 }
@@ -248,12 +251,14 @@ fn fields(manifest: &Manifest) -> Vec<String> {
         .chain([&manifest.fields])
         .flat_map(|fields| fields.keys().cloned());
     let mut fields: std::collections::BTreeSet<String> = all.collect();
-    fields.extend(
-        manifest
-            .record
-            .pivot
-            .keys()
-            .map(|pivot| format!("{pivot}.<key>")),
-    );
+    let doors = manifest.poll.iter().filter_map(|poll| poll.record.as_ref());
+    let fetched = manifest.fetch.iter().filter_map(|it| it.record.as_ref());
+    let pushed = manifest.webhook.iter().filter_map(|it| it.record.as_ref());
+    let pivots = doors
+        .chain(fetched)
+        .chain(pushed)
+        .chain([&manifest.record])
+        .flat_map(|record| record.pivot.keys());
+    fields.extend(pivots.map(|pivot| format!("{pivot}.<key>")));
     fields.into_iter().collect()
 }

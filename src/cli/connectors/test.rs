@@ -62,7 +62,14 @@ pub fn run(args: &Args) -> Exit {
             tell(outcome, "as expected");
         } else {
             wrong += 1;
-            tell(outcome, "NOT as expected");
+            tell(
+                outcome,
+                match (&outcome.expected, outcome.problems.is_empty()) {
+                    (_, false) => "NOT right",
+                    (None, true) => "there is no such file yet; what was found is",
+                    (Some(_), true) => "NOT as expected",
+                },
+            );
         }
     }
     if wrong > 0 {
@@ -87,12 +94,15 @@ fn tell(outcome: &Outcome, how: &str) {
         .map(Vec::as_slice)
         .unwrap_or_default();
     if found.is_empty() {
-        output::line("  no submission");
+        output::line(
+            "  no submission: it is not kept (`ignore_when`, `poll_now`), or there is no record",
+        );
     }
     for lead in found {
         output::line(&format!("  {lead}"));
     }
-    if let (false, Some(expected)) = (outcome.is_right(), &outcome.expected) {
+    let expected = outcome.expected.as_ref();
+    if let Some(expected) = expected.filter(|expected| **expected != outcome.found) {
         output::line("  expected:");
         for lead in expected
             .as_array()
