@@ -262,6 +262,9 @@ options = {{ ids = {{ type = "list", help = "the events" }} }}
 path = "/events/{{event}}"
 records = "people"
 each = {{ path = "/events", query = {{ since = "{{{since}}}" }}, records = "events", only = "{only}", as = {{ event = "id" }} }}
+
+[record]
+id = "id"
 "#
             )
         };
