@@ -215,8 +215,13 @@ impl TestDaemon {
         (answer.status(), answer.text().await.unwrap())
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.daemon().address())
+    }
+
+    /// The time in seconds.
+    pub fn clock_seconds(&self) -> i64 {
+        self.clock.now().0 / 1000
     }
 
     /// Moves the clock on until `look` is content, in steps that grow.

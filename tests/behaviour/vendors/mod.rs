@@ -1,0 +1,5 @@
+//! Each vendor's connector against a stand-in that was written from the vendor's documentation.
+
+mod google_ads;
+
+mod stand_in_b;
