@@ -219,14 +219,14 @@ fn vendor(rows: Vec<(i64, Value)>) -> GoogleAds {
 /// Leads of one second are as many as straddle the pages' borders.
 fn rows(count: usize) -> Vec<(i64, Value)> {
     (0..count)
-        .map(|i| row(i, START - 40 * 86400 + (i / 25) as i64 * 7000))
+        .map(|i| row(i, START - 40 * 86400 + (i / 25) as i64 * 200))
         .collect()
 }
 
 async fn stage(vendor: GoogleAds) -> Stage<GoogleAds> {
     let source = Source {
         connector: "google-ads",
-        base: "/v26",
+        base: "",
         token_url: true,
         secrets: &[
             ("google_key", "the-key-in-the-form"),

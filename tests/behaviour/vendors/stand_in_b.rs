@@ -114,6 +114,10 @@ pub struct Source<'a> {
 
 impl<V: Vendor> Stage<V> {
     pub async fn with(vendor: V, source: Source<'_>) -> Self {
+        let _ = tracing_subscriber::fmt()
+            .with_test_writer()
+            .with_max_level(tracing::Level::INFO)
+            .try_init();
         let vendor = Arc::new(Mutex::new(vendor));
         let log = Arc::new(Mutex::new(Vec::new()));
         let trouble = Arc::new(Mutex::new(VecDeque::new()));
@@ -262,6 +266,24 @@ impl<V: Vendor> Stage<V> {
             assert_eq!(lead["LastName"], person.last, "{lead:?}");
             assert_eq!(lead["Phone"], person.phone, "{lead:?}");
             assert_eq!(lead["Company"], person.company, "{lead:?}");
+        }
+    }
+}
+
+impl<V> Drop for Stage<V> {
+    /// What was asked, beside a failure.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for request in self.log.lock().iter().take(25) {
+                println!(
+                    "{} {} {}?{} {}",
+                    request.now,
+                    request.method,
+                    request.path,
+                    request.raw_query,
+                    String::from_utf8_lossy(&request.body[..request.body.len().min(200)])
+                );
+            }
         }
     }
 }
