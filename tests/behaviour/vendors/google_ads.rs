@@ -243,8 +243,8 @@ async fn stage(vendor: GoogleAds) -> Stage<GoogleAds> {
         "#,
         fields: &[
             ("Gclid", "gclid"),
-            ("Campaign", "campaign"),
-            ("Product", "answer.which_product"),
+            ("Campaign", "utm_campaign"),
+            ("Product", "which_product"),
         ],
     };
     Stage::with(vendor, source).await
@@ -260,6 +260,8 @@ async fn all_pages_are_read_and_each_lead_once() {
     let lead = stage.lead("p7@firm7.example");
     assert_eq!(lead["Title"], "CMO");
     assert_eq!(lead["Gclid__c"], "Cj0-7");
+    assert_eq!(lead["Campaign__c"], "Brand & Herbst");
+    assert_eq!(lead["Product__c"], "größer");
     // Late by minutes, and two at one second as the last one known.
     let now = stage.test.clock_seconds();
     stage

@@ -284,7 +284,7 @@ async fn stage(vendor: LinkedIn) -> Stage<LinkedIn> {
         "#,
         fields: &[
             ("Campaign", "utm_campaign"),
-            ("Interest", "answer.interest"),
+            ("Interest", "interest"),
             ("LinkedIn", "linkedin_lead_id"),
         ],
     };

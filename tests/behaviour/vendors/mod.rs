@@ -1,6 +1,9 @@
 //! Each vendor's connector against a stand-in that was written from the vendor's documentation.
 
 mod google_ads;
+mod google_forms;
 mod linkedin;
+mod meta;
+mod typeform;
 
 mod stand_in_b;
