@@ -2,8 +2,10 @@
 
 mod google_ads;
 mod google_forms;
+mod google_sheets;
 mod linkedin;
 mod meta;
 mod typeform;
+mod webhook;
 
 mod stand_in_b;
