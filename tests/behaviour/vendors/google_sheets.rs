@@ -132,7 +132,7 @@ async fn stage(count: usize) -> Stage<GoogleSheets> {
             time_zone = "Europe/Berlin"
             timestamp_column = "Zeitstempel"
         "#,
-        fields: &[("Topic", "topic"), ("Source", "utm_source")],
+        fields: &[("Topic", "Topic"), ("Source", "utm_source")],
         ..Source::default()
     };
     Stage::with(GoogleSheets { tokens, rows }, source).await
@@ -144,7 +144,6 @@ async fn rows_are_read_once_however_they_are_moved() {
     stage.leads(220).await;
     stage.assert_people(0..220);
     let lead = stage.lead("p7@firm7.example");
-    println!("{lead:?}");
     assert_eq!(lead["Topic__c"], "größer & 速い");
     assert_eq!(lead["Source__c"], "linkedin");
     // An error is no value.

@@ -232,7 +232,7 @@ async fn stage(vendor: Typeform, secrets: &[(&str, &str)], lines: &str) -> Stage
             ("Source", "utm_source"),
             ("Campaign", "utm_campaign"),
             ("Gclid", "gclid"),
-            ("UseCase", "use_case"),
+            ("UseCase", "what_for"),
         ],
         ..Source::default()
     };
@@ -263,7 +263,6 @@ async fn all_pages_are_read_and_what_shows_up_late_too() {
     stage.poll().await;
     stage.leads(251).await;
     stage.assert_people(0..251);
-    println!("{:?}", stage.lead("p7@firm7.example"));
     let lead = stage.lead("p8@firm8.example");
     // UTM parameters of two places are never mixed; a blank click id is none.
     assert_eq!(lead["Source__c"], "newsletter");
