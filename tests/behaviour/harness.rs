@@ -219,11 +219,6 @@ impl TestDaemon {
         format!("http://{}{path}", self.daemon().address())
     }
 
-    /// The time in seconds.
-    pub fn clock_seconds(&self) -> i64 {
-        self.clock.now().0 / 1000
-    }
-
     /// Moves the clock on until `look` is content, in steps that grow.
     pub async fn until(&self, what: &str, mut look: impl AsyncFnMut() -> bool) {
         let started = Instant::now();

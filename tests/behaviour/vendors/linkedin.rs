@@ -321,7 +321,7 @@ async fn all_pages_are_read_while_new_leads_push_them_down() {
     assert_eq!(lead["LinkedIn__c"], id(7));
     stage.poll().await;
     stage.leads(251).await;
-    assert_eq!(stage.test.ends(End::Filtered).await, 1);
+    assert!(stage.test.ends(End::Filtered).await > 0);
 }
 
 #[tokio::test]
@@ -329,7 +329,7 @@ async fn tokens_are_renewed_and_quotas_are_waited_for() {
     let stage = stage(vendor(leads(30))).await;
     stage.leads(30).await;
     stage.vendor.lock().tokens.revoke();
-    let now = stage.test.clock_seconds();
+    let now = stage.now();
     stage.vendor.lock().leads.push(lead(30, now * 1000));
     stage.poll().await;
     stage.leads(31).await;

@@ -114,10 +114,6 @@ pub struct Source<'a> {
 
 impl<V: Vendor> Stage<V> {
     pub async fn with(vendor: V, source: Source<'_>) -> Self {
-        let _ = tracing_subscriber::fmt()
-            .with_test_writer()
-            .with_max_level(tracing::Level::INFO)
-            .try_init();
         let vendor = Arc::new(Mutex::new(vendor));
         let log = Arc::new(Mutex::new(Vec::new()));
         let trouble = Arc::new(Mutex::new(VecDeque::new()));
@@ -181,6 +177,11 @@ impl<V: Vendor> Stage<V> {
         }
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The time in seconds.
+    pub fn now(&self) -> i64 {
+        self.test.clock.now().0 / 1000
     }
 
     /// Events of the source that were taken.

@@ -274,7 +274,7 @@ async fn all_pages_are_read_and_what_shows_up_late_too() {
         "{lead:?}"
     );
     // About half an hour late, with its true time.
-    let now = stage.test.clock_seconds();
+    let now = stage.now();
     stage
         .vendor
         .lock()
@@ -304,7 +304,7 @@ async fn rotated_refresh_tokens_are_kept_over_a_restart() {
             stage.test.stop().await;
             stage.test.run().await;
         }
-        let now = stage.test.clock_seconds();
+        let now = stage.now();
         stage.vendor.lock().items.push(item(5 + round, now));
         stage.poll().await;
         stage.leads(6 + round).await;
@@ -321,7 +321,7 @@ async fn throttling_and_faults_are_waited_for() {
         error(500, "INTERNAL"),
         error(503, "UNAVAILABLE"),
     ]);
-    let now = stage.test.clock_seconds();
+    let now = stage.now();
     let asked = stage.log.lock().len();
     stage.vendor.lock().items.push(item(5, now));
     stage.test.clock.advance(Duration::from_secs(60));
