@@ -221,7 +221,7 @@ impl<V: Vendor> Stage<V> {
         let mut same = 0;
         self.test
             .until("it is quiet", async || {
-                let now = (self.log.lock().len(), self.test.leads().len());
+                let now = (self.log.lock().len(), self.test.calls("collection_upsert"));
                 same = if now == seen { same + 1 } else { 0 };
                 seen = now;
                 same > 30
