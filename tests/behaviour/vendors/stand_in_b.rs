@@ -271,6 +271,10 @@ impl<V: Vendor> Stage<V> {
     }
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "a failed test shows what was asked of the vendor"
+)]
 impl<V> Drop for Stage<V> {
     /// What was asked, beside a failure.
     fn drop(&mut self) {
