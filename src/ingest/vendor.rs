@@ -170,7 +170,11 @@ impl VendorDoor {
         };
         self.verifier.verify(&proof, now)?;
         let content_type = content_type(&request.headers);
-        let value = decode(self.body, content_type, &body)?;
+        let value = match decode(self.body, content_type, &body) {
+            // A notice that there is something new is not looked into; its body may be blank.
+            Err(_) if self.poll_now => return Ok(Taken::PollNow),
+            decoded => decoded?,
+        };
         let mut asked = pick(&self.headers, &request.headers);
         let headers = asked.clone();
         asked.extend(pick(&self.asked, &request.headers));

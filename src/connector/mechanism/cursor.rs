@@ -87,6 +87,9 @@ pub struct Walk {
     /// How often it had to begin anew.
     #[serde(default)]
     pub restarts: u32,
+    /// What the item whose list this is said of its changes when it began.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fingerprint: Option<String>,
 }
 
 /// Where a first walk begins, if not where the manifest says.
@@ -230,6 +233,7 @@ impl Rules {
             records: 0,
             taken: 0,
             restarts: 0,
+            fingerprint: None,
         }
     }
 

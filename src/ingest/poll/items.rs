@@ -238,9 +238,11 @@ impl EachPlan {
     }
 }
 
+/// What `record` says of its changes. One that says nothing may have changed at any time.
 fn fingerprint(paths: &[Path], record: &Value) -> Option<String> {
     let values: Vec<&Value> = paths.iter().flat_map(|path| path.all(record)).collect();
-    (!paths.is_empty()).then(|| serde_json::to_string(&values).unwrap_or_default())
+    let says_something = values.iter().any(|value| !value.is_null());
+    says_something.then(|| serde_json::to_string(&values).unwrap_or_default())
 }
 
 fn malformed(what: &str) -> Stop {
@@ -253,6 +255,8 @@ fn malformed(what: &str) -> Stop {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -280,5 +284,16 @@ mod tests {
         assert!(is_wanted(None, &item("b")));
         assert!(is_wanted(Some(&named), &item("a")));
         assert!(!is_wanted(Some(&named), &item("b")));
+    }
+
+    #[test]
+    fn an_item_that_says_nothing_of_its_changes_is_never_unchanged() {
+        let paths = [Path::parse("count").unwrap(), Path::parse("gone").unwrap()];
+        let said = |record: Value| fingerprint(&paths, &record);
+        assert_eq!(said(json!({ "id": 1 })), None);
+        assert_eq!(said(json!({ "count": null })), None);
+        assert!(said(json!({ "count": 0 })).is_some());
+        assert_ne!(said(json!({ "count": 1 })), said(json!({ "count": 2 })));
+        assert_eq!(fingerprint(&[], &json!({ "count": 1 })), None);
     }
 }

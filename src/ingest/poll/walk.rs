@@ -148,7 +148,8 @@ impl Poller {
             return walk;
         }
         let rules = &list.stream.rules;
-        let walk = rules.begin(&place.state, self.source.plan.start, job.span(), now);
+        let mut walk = rules.begin(&place.state, self.source.plan.start, job.span(), now);
+        walk.fingerprint.clone_from(&list.item.fingerprint);
         if job == Job::Poll && place.state.complete.is_none() && place.state.since.is_none() {
             let back = match &walk.asked {
                 Some(mark) => format!("back to {}", rules.written(mark)),
@@ -445,7 +446,9 @@ impl Poller {
     fn finish(&self, list: &List<'_>, state: &mut State, walk: &Walk, job: Job) {
         if job == Job::Poll {
             list.stream.rules.complete(state, walk);
-            state.fingerprint.clone_from(&list.item.fingerprint);
+            // What it said when the walk began: a walk that was left for a while and gone on with may
+            // have passed the place of what came meanwhile.
+            state.fingerprint.clone_from(&walk.fingerprint);
         } else {
             state.complete = Some(walk.began);
             state.walk = None;

@@ -381,6 +381,9 @@ async fn a_word_of_something_new_wakes_the_poller_and_is_not_stored() {
     let unsigned = site.send("POST", "/hooks/acme", &[], "{}").await;
     assert_eq!(unsigned.status, StatusCode::UNAUTHORIZED);
     assert_eq!(*site.hints.lock(), ["acme"]);
+    // Google Drive's have no body at all.
+    assert_eq!(site.post("").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(*site.hints.lock(), ["acme", "acme"]);
     assert_eq!(site.bodies(), Vec::<String>::new());
 }
 

@@ -202,6 +202,47 @@ async fn items_have_cursors_of_their_own_and_unchanged_ones_are_left_alone() {
 }
 
 #[tokio::test]
+async fn what_changes_in_an_item_while_its_walk_is_interrupted_is_read_afterwards() {
+    let manifest = r#"
+        name = "stand-in"
+        title = "x"
+        help = "x"
+        [poll]
+        path = "/items"
+        query = { since = "{cursor}", form = "{form}" }
+        records = "items"
+        cursor = { from = "at", format = "rfc3339_seconds" }
+        paging = { style = "page", query = "page", size = 2, size_query = "limit" }
+        each = { path = "/items", query = { list = "forms" }, records = "items", as = { form = "id" }, changed_by = ["version"], paging = { style = "page", query = "page", size = 50, size_query = "limit" } }
+        [record]
+        id = [{ from = "form", of = "context" }, { from = "id" }]
+        version = "version"
+    "#;
+    let ground = Ground::with(manifest, Style::Page, rows(3, 1), serde_json::json!({}));
+    let node = ground.start().await;
+    let (_trigger, shutdown) = shutdown::channel();
+    let source = SourceName::new("demo");
+    // The list, its end, the first item's first page; the second fails.
+    ground.vendor.state.lock().faults.insert(4, retry());
+    let mut round = Round::new(Job::Poll);
+    assert!(node.poller.step(&mut round, &shutdown).await.is_err());
+    let left = node.store.cursor(&source, "poll/r00000").await.unwrap();
+    assert!(left.unwrap().state.contains("\"walk\""));
+    ground.vendor.state.lock().rows[0].version = 2;
+    node.round(Job::Poll).await;
+    let asked = ground.vendor.state.lock().asked.len();
+    node.round(Job::Poll).await;
+    let asked: Vec<String> = ground.vendor.state.lock().asked[asked..].to_vec();
+    assert!(
+        asked.iter().any(|target| target.contains("form=r00000")),
+        "{asked:?}"
+    );
+    node.round(Job::Poll).await;
+    assert_eq!(node.round(Job::Poll).await.pages, 0, "nothing has changed");
+    node.die().await;
+}
+
+#[tokio::test]
 async fn a_cursor_that_a_person_moves_meanwhile_counts() {
     let ground = Ground::new(Style::Keyed, 10, rows(50, 5));
     let node = ground.start().await;
