@@ -215,7 +215,7 @@ impl TestDaemon {
         (answer.status(), answer.text().await.unwrap())
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.daemon().address())
     }
 
