@@ -18,7 +18,7 @@ use leadstream::connector::Catalog;
 use serde_json::Value;
 
 use dice::Dice;
-use site::{Crash, START, Site};
+use site::{Crash, FIRST_CAME, Site};
 use stand_in::PEOPLE;
 
 /// The most pages between two crashes.
@@ -31,8 +31,7 @@ const MOST_CRASHES: u32 = 100;
 
 async fn walks(connector: &str) {
     let site = Site::of(connector).await;
-    let begin = leadstream::model::Millis(START.0 - 3 * 3_600_000);
-    let without = site.vendor.settle(site.source(), begin);
+    let without = site.vendor.settle(site.source(), FIRST_CAME);
     let seed = connector.bytes().fold(5, |seed: u64, byte| {
         seed.wrapping_mul(31).wrapping_add(u64::from(byte))
     });

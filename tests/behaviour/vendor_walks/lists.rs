@@ -1,5 +1,6 @@
 //! One list of people, given page by page in the vendor's way.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -250,8 +251,8 @@ fn fails(condition: &Condition) -> Option<Value> {
 fn ordered(poll: &Poll, mut people: Vec<Person>) -> Vec<Person> {
     let order = poll.cursor.as_ref().map(|cursor| cursor.order);
     match order {
-        Some(Order::Ascending) => {}
-        Some(Order::Descending) => people.reverse(),
+        Some(Order::Ascending) => people.sort_by_key(|person| person.at),
+        Some(Order::Descending) => people.sort_by_key(|person| Reverse(person.at)),
         Some(Order::Unordered) | None if poll.paging.style == PagingStyle::AfterLast => {}
         Some(Order::Unordered) | None => {
             let mut dice = Dice(7);

@@ -105,7 +105,7 @@ impl Mould {
     ) -> Person {
         let mut person = Person {
             email: format!("person-{list}-{n:04}@walk.example"),
-            at: Millis(begin.0 + second(n) * 1_000),
+            at: Millis(begin.0 + later(n)),
             record: self.record.clone(),
             joined: self.joined.clone(),
         };
@@ -142,14 +142,23 @@ impl Mould {
     }
 }
 
-/// Seconds after the first: some share one, and many of one time are more than a page.
-fn second(n: usize) -> i64 {
-    let crowded = if n < CROWD.start {
+/// After the first: seven in a second each three hours, so that no overlap covers them all; and once
+/// many more than a page in one second.
+fn later(n: usize) -> i64 {
+    let is_crowd = CROWD.contains(&n);
+    let place = if n < CROWD.start {
         n
+    } else if is_crowd {
+        CROWD.start
     } else {
-        CROWD.start.max(n.saturating_sub(CROWD.len()))
+        n - CROWD.len()
     };
-    (crowded / 7) as i64
+    let millis = if is_crowd {
+        n - CROWD.start
+    } else {
+        (place % 7) * 130
+    };
+    (place / 7) as i64 * 3 * 3_600_000 + millis as i64
 }
 
 fn named(header: &Value, row: &Value) -> Value {

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use leadstream::connector::Catalog;
 use leadstream::ingest::poll::status::{Reconciled, SourceState};
-use leadstream::model::{Millis, SourceName};
+use leadstream::model::SourceName;
 use parking_lot::Mutex;
 use reqwest::StatusCode;
 use ring::hmac;
@@ -21,7 +21,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::dice::Dice;
 use super::people::Person;
-use super::site::{START, samples_of, source_section};
+use super::site::{FIRST_CAME, samples_of, source_section};
 use super::stand_in::{PEOPLE, StandIn};
 use crate::harness::{Setup, TestDaemon};
 
@@ -80,7 +80,7 @@ impl Site {
         .await;
         let config = test.config();
         let source = &config.sources[&SourceName::new(SOURCE)];
-        vendor.settle(source, Millis(START.0 - 3 * 3_600_000));
+        vendor.settle(source, FIRST_CAME);
         Self {
             people: vendor.people(),
             test,

@@ -32,6 +32,9 @@ use crate::harness::{Setup, write_config};
 /// 2026-03-01T10:00:00Z
 pub const START: Millis = Millis(1_772_359_200_000);
 
+/// When the first of the people came: 20 days before.
+pub const FIRST_CAME: Millis = Millis(START.0 - 20 * 24 * 3_600_000);
+
 pub const SOURCE: &str = "walked";
 
 /// Waits that a test would not end with.
