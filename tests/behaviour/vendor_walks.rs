@@ -130,10 +130,6 @@ async fn walks(connector: &str) {
     if faults::knows_expiry(Catalog::embedded().get(connector).unwrap()) {
         assert!(met.contains(&faults::EXPIRED), "{connector}: {met:?}");
     }
-    println!(
-        "{connector}: {crashes} crashes, {repeats} repeats, {} pages, {:?}",
-        state.pages, state.faults
-    );
 }
 
 /// The address of one of ours in a record.

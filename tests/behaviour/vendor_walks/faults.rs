@@ -45,12 +45,13 @@ impl Fault {
         all
     }
 
-    pub fn roll(state: &mut State, manifest: &Manifest) -> Option<Self> {
+    /// `has_page_token`: what is asked for is a page by its token.
+    pub fn roll(state: &mut State, manifest: &Manifest, has_page_token: bool) -> Option<Self> {
         let roll = state.dice.as_mut()?.roll(100);
         if let Some(first) = state.first.pop() {
             return Some(first);
         }
-        let expires = knows_expiry(manifest) && state.generation < MOST_EXPIRIES;
+        let expires = has_page_token && knows_expiry(manifest) && state.generation < MOST_EXPIRIES;
         if expires && state.generation == 0 && state.pages >= FIRST_EXPIRY {
             return Some(Self::PageTokens);
         }
@@ -196,7 +197,8 @@ impl Tokens {
         let is_known = !self.access.is_empty() && token == Some(&self.access);
         if is_known {
             self.uses += 1;
-            self.refresh[0] = self.refresh[1].clone();
+            let [before, now] = &mut self.refresh;
+            before.clone_from(now);
         }
         is_known
     }

@@ -2,6 +2,7 @@
 //! begin.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -120,7 +121,7 @@ async fn connection(
             reply.body.len()
         );
         if let Some(seconds) = reply.retry_after {
-            head.push_str(&format!("retry-after: {seconds}\r\n"));
+            write!(head, "retry-after: {seconds}\r\n").unwrap();
         }
         head.push_str("\r\n");
         stream.write_all(head.as_bytes()).await?;

@@ -45,10 +45,10 @@ impl List {
     }
 
     /// The page that is asked for; the token that it is asked for by, if that has expired.
-    pub fn page<'s>(
+    pub fn page(
         &self,
         poll: &Poll,
-        sent: &'s Sent,
+        sent: &Sent,
         bound: &BTreeMap<String, String>,
         generation: u64,
     ) -> Result<Value, &'static str> {
@@ -215,6 +215,11 @@ impl List {
         }
         page
     }
+}
+
+/// Whether a page is asked for by a token.
+pub fn has_page_token(poll: &Poll, sent: &Sent) -> bool {
+    has_page_tokens(poll.paging.style) && told(poll, sent, &sent.json()).is_some()
 }
 
 /// What the next page is asked for by.

@@ -262,6 +262,9 @@ impl Node {
                 Some(Err(Stop::Again { wait, .. })) => {
                     site.wait(wait.unwrap_or(Duration::from_secs(5)));
                 }
+                // A busy machine lets leases run out, as a slow one does.
+                Some(Err(Stop::Busy)) => tokio::task::yield_now().await,
+                Some(Err(Stop::Overtaken)) => round = Round::new(Job::Poll),
                 Some(Err(stop)) => panic!("{stop:?}"),
             }
         }

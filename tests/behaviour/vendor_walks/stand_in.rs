@@ -147,7 +147,14 @@ impl StandIn {
                 .push(format!("{} {}", sent.path, sent.query_text()));
             return Reply::status(400);
         };
-        let fault = Fault::roll(&mut state, &self.manifest);
+        let has_page_token = match &asked {
+            Asked::People(place, _) => {
+                super::lists::has_page_token(&self.manifest.poll[*place], sent)
+            }
+            Asked::Items(_) | Asked::Lookup(_) => false,
+        };
+        let is_of_people = matches!(asked, Asked::People(..));
+        let fault = Fault::roll(&mut state, &self.manifest, has_page_token);
         if let Some(fault) = fault {
             *state.faults.entry(fault.name()).or_default() += 1;
             if let Some(reply) = fault.reply(&mut state) {
@@ -176,7 +183,7 @@ impl StandIn {
         if matches!(fault, Some(Fault::Torn)) {
             return Reply::json(&answered).torn();
         }
-        if !matches!(asked_people(sent, self), None) {
+        if is_of_people {
             state.pages += 1;
         }
         Reply::json(&answered)
@@ -209,14 +216,6 @@ impl StandIn {
         let lookup =
             lookups.find(|(_, lookup)| fits(&lookup.path, &lookup.query, false, sent).is_some());
         lookup.map(|(name, _)| Asked::Lookup(name))
-    }
-}
-
-/// The place of the list that is asked for.
-fn asked_people(sent: &Sent, vendor: &StandIn) -> Option<usize> {
-    match vendor.asked(sent)? {
-        Asked::People(place, _) => Some(place),
-        Asked::Items(_) | Asked::Lookup(_) => None,
     }
 }
 
