@@ -28,6 +28,7 @@ mod store_command;
 mod store_file;
 mod sync;
 mod tools;
+mod vendor_walks;
 mod vendors;
 
 /// The store that daemons run on: a file of their own.
