@@ -27,6 +27,7 @@ mod store_command;
 mod store_file;
 mod sync;
 mod tools;
+mod vendors;
 
 /// The store that daemons run on: a file of their own.
 mod store {

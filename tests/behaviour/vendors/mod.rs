@@ -1,0 +1,4 @@
+//! Each vendor as its own documentation describes it, and the daemon before it.
+
+mod mailchimp;
+mod stand_in_a;
