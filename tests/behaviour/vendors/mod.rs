@@ -1,4 +1,5 @@
 //! Each vendor as its own documentation describes it, and the daemon before it.
 
+mod hubspot;
 mod mailchimp;
 mod stand_in_a;

@@ -304,3 +304,84 @@ pub fn rfc3339(seconds: i64, zone: &str) -> String {
     let time = jiff::Timestamp::from_second(seconds).unwrap();
     format!("{}{zone}", time.strftime("%Y-%m-%dT%H:%M:%S"))
 }
+
+/// A token endpoint for one client, which is told apart by Basic or by the form.
+#[derive(Debug)]
+pub struct Tokens {
+    pub client_id: &'static str,
+    pub client_secret: &'static str,
+    /// The one that is good now; with `rotates` it is good once.
+    pub refresh_token: String,
+    pub rotates: bool,
+    pub lifetime_seconds: i64,
+    access: String,
+    expires: Millis,
+    pub issued: u32,
+}
+
+impl Tokens {
+    pub fn new(
+        client_id: &'static str,
+        client_secret: &'static str,
+        rotates: bool,
+        lifetime_seconds: i64,
+    ) -> Self {
+        Self {
+            client_id,
+            client_secret,
+            refresh_token: "refresh-0".to_owned(),
+            rotates,
+            lifetime_seconds,
+            access: String::new(),
+            expires: START,
+            issued: 0,
+        }
+    }
+
+    /// Whether the client says who it is.
+    pub fn knows_client(&self, asked: &Asked) -> bool {
+        use base64::Engine as _;
+        let basic = format!("{}:{}", self.client_id, self.client_secret);
+        let basic = base64::engine::general_purpose::STANDARD.encode(basic);
+        asked.header("authorization") == format!("Basic {basic}")
+            || (asked.form_field("client_id").as_deref() == Some(self.client_id)
+                && asked.form_field("client_secret").as_deref() == Some(self.client_secret))
+    }
+
+    /// A new access token.
+    pub fn issue(&mut self, at: Millis) -> Value {
+        self.issued += 1;
+        self.access = format!("access-{}", self.issued);
+        self.expires = Millis(at.0 + self.lifetime_seconds * 1000);
+        if self.rotates {
+            self.refresh_token = format!("refresh-{}", self.issued);
+        }
+        serde_json::json!({
+            "access_token": self.access, "refresh_token": self.refresh_token,
+            "token_type": "bearer", "expires_in": self.lifetime_seconds,
+        })
+    }
+
+    /// The answer to a refresh.
+    pub fn refresh(&mut self, asked: &Asked) -> Answer {
+        let good = asked.method == "POST"
+            && asked.header("content-type").starts_with("application/x-www-form-urlencoded")
+            && self.knows_client(asked)
+            && asked.form_field("grant_type").as_deref() == Some("refresh_token")
+            && asked.form_field("refresh_token").as_deref() == Some(&self.refresh_token);
+        if !good {
+            return Answer::json(400, &serde_json::json!({"error": "invalid_grant"}));
+        }
+        let token = self.issue(asked.at);
+        Answer::json(200, &token)
+    }
+
+    pub fn is_good(&self, asked: &Asked) -> bool {
+        self.issued > 0 && asked.bearer() == Some(&self.access) && asked.at < self.expires
+    }
+
+    /// Voids the access token, as an admin of the vendor's does.
+    pub fn withdraw(&mut self) {
+        self.access = "withdrawn".to_owned();
+    }
+}
