@@ -3,3 +3,4 @@
 mod hubspot;
 mod mailchimp;
 mod stand_in_a;
+mod zoom;
