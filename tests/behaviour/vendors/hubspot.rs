@@ -9,7 +9,7 @@ use leadstream::edge::clock::Clock as _;
 use serde_json::{Value, json};
 
 use super::stand_in_a::{
-    Answer, Asked, START, Service, StandIn, Tokens, accepted, hmac_sha256, post,
+    Answer, Asked, START, Service, StandIn, Tokens, accepted, hmac_sha256, post, stop,
 };
 use crate::harness::TestDaemon;
 
@@ -301,7 +301,7 @@ async fn a_stop_between_two_pages_loses_nobody_though_more_than_a_page_came_in()
     let mut test = start(&vendor, &format!("{}form_ids = [\"{FORM}\"]", private_app(&vendor))).await;
     test.clock.advance(Duration::from_mins(10));
     test.until("two pages are in", async || accepted(&test, "hub").await >= 100).await;
-    test.stop().await;
+    stop(&mut test).await;
     vendor.service(|hub| {
         let new = submissions(1000, 120, START.0 + 600_000);
         hub.forms[0].2.splice(0..0, new);

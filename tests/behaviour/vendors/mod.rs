@@ -1,5 +1,6 @@
 //! Each vendor as its own documentation describes it, and the daemon before it.
 
+mod eventbrite;
 mod hubspot;
 mod mailchimp;
 mod stand_in_a;

@@ -385,3 +385,18 @@ impl Tokens {
         self.access = "withdrawn".to_owned();
     }
 }
+
+/// Stops the daemon while time goes on: a request that waits for its turn by a limit is sent first.
+pub async fn stop(test: &mut TestDaemon) {
+    let clock = Arc::clone(&test.clock);
+    let ticks = async {
+        loop {
+            clock.advance(std::time::Duration::from_millis(1));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = test.stop() => {}
+        () = ticks => {}
+    }
+}

@@ -7,6 +7,7 @@ use leadstream::edge::clock::Clock as _;
 use serde_json::{Value, json};
 
 use super::stand_in_a::{
+    stop,
     Answer, Asked, START, Service, StandIn, Tokens, accepted, hex, hmac_sha256, post, rfc3339,
     shuffled,
 };
@@ -201,6 +202,11 @@ const SERVER: &str = "account_id = \"AAAAAABBBB\"";
 
 async fn polled(test: &TestDaemon, count: u64) {
     test.clock.advance(Duration::from_mins(15));
+    first(test, count).await;
+}
+
+/// The poll that comes with the start.
+async fn first(test: &TestDaemon, count: u64) {
     test.until("they are in", async || accepted(test, "talks").await >= count).await;
     test.drained().await;
     assert!(test.dead_letters().await.is_empty(), "{:?}", test.dead_letters().await);
@@ -215,7 +221,7 @@ async fn all_registrants_come_once_and_late_ones_with_the_next_round() {
         zoom.pending[0]["status"] = "pending".into();
     });
     let test = start(&vendor, SERVER).await;
-    polled(&test, 621).await;
+    first(&test, 621).await;
     assert_eq!(accepted(&test, "talks").await, 621);
     assert_eq!(test.leads().len(), 621);
     let lead = test.lead_of("r17@wonka.example").unwrap();
@@ -299,9 +305,9 @@ async fn a_users_refresh_token_that_rotates_is_kept_over_a_restart() {
     });
     let more = format!("refresh_token = {}", vendor.secret("refresh", "refresh-0"));
     let mut test = start(&vendor, &more).await;
-    polled(&test, 1).await;
+    first(&test, 1).await;
     assert_eq!(vendor.service(|zoom| zoom.tokens.issued), 1);
-    test.stop().await;
+    stop(&mut test).await;
     test.clock.advance(Duration::from_hours(2));
     vendor.service(|zoom| zoom.approved.push(registrant(2)));
     test.run().await;
