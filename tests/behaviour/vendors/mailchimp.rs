@@ -10,7 +10,8 @@ use leadstream::model::End;
 use serde_json::{Value, json};
 
 use super::stand_in_a::{
-    Answer, Asked, START, Service, StandIn, accepted, hex, hmac_sha256, post, rfc3339, shuffled,
+    Answer, Asked, START, Service, StandIn, accepted, hex, hmac_sha256, leads, post, rfc3339,
+    shuffled,
 };
 use crate::harness::TestDaemon;
 
@@ -57,8 +58,12 @@ impl Service for Mailchimp {
         if asked.query.iter().any(|(_, value)| value.is_empty()) {
             return problem(400, "Invalid Resource");
         }
-        let count = asked.parameter("count").map_or(Some(10), |text| text.parse().ok());
-        let offset = asked.parameter("offset").map_or(Some(0), |text| text.parse().ok());
+        let count = asked
+            .parameter("count")
+            .map_or(Some(10), |text| text.parse().ok());
+        let offset = asked
+            .parameter("offset")
+            .map_or(Some(0), |text| text.parse().ok());
         let (Some(count @ 0..=1000), Some(offset)) = (count, offset) else {
             return problem(400, "Invalid Resource");
         };
@@ -100,7 +105,9 @@ impl Service for Mailchimp {
                 let path = format!("members.{name}");
                 let under = |list: &Vec<String>| {
                     list.iter().any(|field| {
-                        *field == path || field == "members" || field.starts_with(&format!("{path}."))
+                        *field == path
+                            || field == "members"
+                            || field.starts_with(&format!("{path}."))
                     })
                 };
                 fields.as_ref().is_none_or(under) && !excluded.as_ref().is_some_and(under)
@@ -109,7 +116,9 @@ impl Service for Mailchimp {
         let mut page = json!({"members": members, "list_id": LIST, "total_items": total});
         if let Some(fields) = fields {
             page.as_object_mut().unwrap().retain(|name, _| {
-                fields.iter().any(|field| field.split('.').next() == Some(name))
+                fields
+                    .iter()
+                    .any(|field| field.split('.').next() == Some(name))
             });
         }
         Answer::json(200, &page).with("content-type", "application/json; charset=utf-8")
@@ -159,11 +168,17 @@ async fn start(members: Vec<Value>, more: &str) -> (StandIn<Mailchimp>, TestDaem
 /// Waits for the next round, and that all it brought is at its end.
 async fn polled(vendor: &StandIn<Mailchimp>, test: &TestDaemon, count: u64) {
     test.clock.advance(Duration::from_mins(15));
-    test.until("the members are in", async || accepted(test, "news").await >= count)
-        .await;
+    test.until("the members are in", async || {
+        accepted(test, "news").await >= count
+    })
+    .await;
     test.drained().await;
     assert!(vendor.asked("/members") > 0);
-    assert!(test.dead_letters().await.is_empty(), "{:?}", test.dead_letters().await);
+    assert!(
+        test.dead_letters().await.is_empty(),
+        "{:?}",
+        test.dead_letters().await
+    );
 }
 
 fn form(fields: &[(&str, &str)]) -> Vec<u8> {
@@ -172,7 +187,10 @@ fn form(fields: &[(&str, &str)]) -> Vec<u8> {
     body.finish().into_bytes()
 }
 
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+const FORM: (&str, &str) = (
+    "content-type",
+    "application/x-www-form-urlencoded; charset=utf-8",
+);
 
 fn subscribe<'a>(email: &'a str, id: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
@@ -198,8 +216,20 @@ fn subscribe<'a>(email: &'a str, id: &'a str) -> Vec<(&'a str, &'a str)> {
 #[tokio::test]
 async fn all_members_come_once_over_pages_of_one_second_and_edits_meanwhile() {
     // A thousand and more of one second, an import, across the borders of the pages.
-    let mut members: Vec<Value> = (0..300).map(|n| member(n, "subscribed", 90_000 - n as i64)).collect();
-    members.extend((700..1900).map(|n| member(n, if n % 8 == 0 { "subscribed" } else { "transactional" }, 5_000)));
+    let mut members: Vec<Value> = (0..300)
+        .map(|n| member(n, "subscribed", 90_000 - n as i64))
+        .collect();
+    members.extend((700..1900).map(|n| {
+        member(
+            n,
+            if n % 8 == 0 {
+                "subscribed"
+            } else {
+                "transactional"
+            },
+            5_000,
+        )
+    }));
     members.extend((1900..2000).map(|n| member(n, "subscribed", 4_000 - n as i64 / 3)));
     let (vendor, test) = start(members, "").await;
     // After the first page one of it is edited: everybody behind moves up by one.
@@ -207,7 +237,8 @@ async fn all_members_come_once_over_pages_of_one_second_and_edits_meanwhile() {
         mailchimp.members[3]["last_changed"] = json!("2026-03-01T10:14:00+00:00");
         mailchimp.members.push(member(9000, "subscribed", -850));
     });
-    polled(&vendor, &test, 1601).await;
+    test.clock.advance(Duration::from_mins(15));
+    leads(&test, 551).await;
     assert!(vendor.asked("/members") >= 3);
     let emails: std::collections::BTreeSet<String> = test
         .leads()
@@ -236,7 +267,8 @@ async fn a_member_becomes_a_lead_with_all_that_is_known() {
     // Nothing new: nothing is done, and the cursor is asked from with an overlap.
     let calls = vendor.asked("/members");
     test.clock.advance(Duration::from_mins(15));
-    test.until("the next round", async || vendor.asked("/members") > calls).await;
+    test.until("the next round", async || vendor.asked("/members") > calls)
+        .await;
     test.drained().await;
     assert_eq!(accepted(&test, "news").await, 1);
     let last = vendor.log().pop().unwrap();
@@ -246,8 +278,19 @@ async fn a_member_becomes_a_lead_with_all_that_is_known() {
 
 #[tokio::test]
 async fn who_did_not_or_no_longer_subscribes_is_an_opt_out_and_no_lead() {
-    let members = ["subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived"];
-    let members = members.iter().zip(1..).map(|(status, n)| member(n, status, 60)).collect();
+    let members = [
+        "subscribed",
+        "unsubscribed",
+        "cleaned",
+        "pending",
+        "transactional",
+        "archived",
+    ];
+    let members = members
+        .iter()
+        .zip(1..)
+        .map(|(status, n)| member(n, status, 60))
+        .collect();
     let (vendor, test) = start(members, "").await;
     polled(&vendor, &test, 5).await;
     assert_eq!(test.leads().len(), 1);
@@ -257,7 +300,9 @@ async fn who_did_not_or_no_longer_subscribes_is_an_opt_out_and_no_lead() {
     });
     test.clock.advance(Duration::from_mins(16));
     test.until("the opt-out is written", async || {
-        test.leads().iter().any(|lead| lead["HasOptedOutOfEmail"] == true)
+        test.leads()
+            .iter()
+            .any(|lead| lead["HasOptedOutOfEmail"] == true)
     })
     .await;
     assert_eq!(test.leads().len(), 1);
@@ -272,9 +317,16 @@ async fn a_webhook_is_a_lead_if_the_secret_is_right_and_one_with_the_poll() {
     assert_eq!(accepted(&test, "news").await, 0);
 
     let body = form(&subscribe("P77@Crowd.example", "000000004d"));
-    for path in ["/hooks/news", "/hooks/news/wrong", "/hooks/news/u7d0q1Vt5x8s2Kc9f3J"] {
+    for path in [
+        "/hooks/news",
+        "/hooks/news/wrong",
+        "/hooks/news/u7d0q1Vt5x8s2Kc9f3J",
+    ] {
         let status = post(&test, path, &[FORM], &body).await.0;
-        assert!(status.is_client_error() && status != StatusCode::GONE, "{path} {status}");
+        assert!(
+            status.is_client_error() && status != StatusCode::GONE,
+            "{path} {status}"
+        );
     }
     assert_eq!(accepted(&test, "news").await, 0);
 
@@ -308,7 +360,10 @@ async fn a_webhook_is_a_lead_if_the_secret_is_right_and_one_with_the_poll() {
         ("data[merges][EMAIL]", "P77@Crowd.example"),
         ("data[merges][FNAME]", "Zoë"),
     ];
-    assert_eq!(post(&test, HOOK, &[FORM], &form(&gone)).await.0, StatusCode::OK);
+    assert_eq!(
+        post(&test, HOOK, &[FORM], &form(&gone)).await.0,
+        StatusCode::OK
+    );
     test.drained().await;
     assert_eq!(test.lead()["HasOptedOutOfEmail"], true);
     for fields in [
@@ -338,11 +393,18 @@ async fn a_webhook_is_a_lead_if_the_secret_is_right_and_one_with_the_poll() {
             ("data[list_id]", LIST),
         ],
     ] {
-        assert_eq!(post(&test, HOOK, &[FORM], &form(&fields)).await.0, StatusCode::OK);
+        assert_eq!(
+            post(&test, HOOK, &[FORM], &form(&fields)).await.0,
+            StatusCode::OK
+        );
     }
     test.drained().await;
     assert_eq!(test.leads().len(), 1);
-    assert!(test.dead_letters().await.is_empty(), "{:?}", test.dead_letters().await);
+    assert!(
+        test.dead_letters().await.is_empty(),
+        "{:?}",
+        test.dead_letters().await
+    );
 }
 
 #[tokio::test]
@@ -352,12 +414,18 @@ async fn with_a_signing_secret_what_is_unsigned_stale_or_changed_is_refused() {
     std::fs::write(&file, "whsec-of-mailchimp").unwrap();
     let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&file, owner_only).unwrap();
-    let more = format!("signing_secret = {{ file = {:?} }}", file.display().to_string());
+    let more = format!(
+        "signing_secret = {{ file = {:?} }}",
+        file.display().to_string()
+    );
     let (_vendor, test) = start(Vec::new(), &more).await;
     let body = form(&subscribe("zoe@hooli.example", "77b087028d"));
     let now = test.clock.now().0 / 1000;
     let signed = |at: i64, body: &[u8]| {
-        let mac = hmac_sha256("whsec-of-mailchimp", &[at.to_string().as_bytes(), b".", body]);
+        let mac = hmac_sha256(
+            "whsec-of-mailchimp",
+            &[at.to_string().as_bytes(), b".", body],
+        );
         format!("t={at},v1={}", hex(&mac))
     };
     let header = "x-mailchimp-signature";
@@ -368,13 +436,23 @@ async fn with_a_signing_secret_what_is_unsigned_stale_or_changed_is_refused() {
         signed(now, b"other"),
     ];
     for signature in &wrong {
-        let status = post(&test, HOOK, &[FORM, (header, signature)], &body).await.0;
-        assert!(status.is_client_error() && status != StatusCode::GONE, "{status}");
+        let status = post(&test, HOOK, &[FORM, (header, signature)], &body)
+            .await
+            .0;
+        assert!(
+            status.is_client_error() && status != StatusCode::GONE,
+            "{status}"
+        );
     }
     let good = signed(now - 200, &body);
-    let status = post(&test, "/hooks/news/wrong", &[FORM, (header, &good)], &body).await.0;
+    let status = post(&test, "/hooks/news/wrong", &[FORM, (header, &good)], &body)
+        .await
+        .0;
     assert!(status.is_client_error(), "{status}");
-    assert_eq!(post(&test, HOOK, &[FORM], &body).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        post(&test, HOOK, &[FORM], &body).await.0,
+        StatusCode::UNAUTHORIZED
+    );
     assert_eq!(accepted(&test, "news").await, 0);
     let status = post(&test, HOOK, &[FORM, (header, &good)], &body).await.0;
     assert_eq!(status, StatusCode::OK);
@@ -393,7 +471,10 @@ async fn throttling_in_both_forms_and_broken_answers_are_waited_out() {
     assert_eq!(vendor.troubles_left(), 0);
     assert_eq!(test.leads().len(), 1);
     let log = vendor.log();
-    assert!(log[1].at > log[0].at && log[2].at > log[1].at, "throttling is waited for");
+    assert!(
+        log[1].at > log[0].at && log[2].at > log[1].at,
+        "throttling is waited for"
+    );
 }
 
 #[tokio::test]
@@ -401,7 +482,8 @@ async fn a_disabled_key_stops_the_walk_until_a_person_has_replaced_it_and_nobody
     let (vendor, test) = start(vec![member(1, "subscribed", 60)], "").await;
     vendor.service(|mailchimp| mailchimp.key = "another-us21".to_owned());
     test.clock.advance(Duration::from_mins(15));
-    test.until("it is asked", async || vendor.asked("/members") > 0).await;
+    test.until("it is asked", async || vendor.asked("/members") > 0)
+        .await;
     // The secret's file is rotated; nobody restarts anything.
     vendor.secret("key", "another-us21");
     polled(&vendor, &test, 1).await;

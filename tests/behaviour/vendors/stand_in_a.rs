@@ -109,7 +109,7 @@ type Change<S> = Box<dyn FnOnce(&mut S) + Send>;
 struct Inner<S> {
     service: S,
     log: Vec<Asked>,
-    /// Answers in place of the service's to requests whose paths hold the text.
+    /// Answers in place of the service's to requests whose paths and queries hold the text.
     troubles: VecDeque<(&'static str, Answer)>,
     /// What happens at the vendor when so many requests have been answered.
     changes: Vec<(usize, Change<S>)>,
@@ -179,7 +179,7 @@ impl<S: Service> StandIn<S> {
         look(&mut self.inner.lock().service)
     }
 
-    /// The next request whose path holds `path` is answered so.
+    /// The next request whose path and query hold `path` is answered so.
     pub fn trouble(&self, path: &'static str, answer: Answer) {
         self.inner.lock().troubles.push_back((path, answer));
     }
@@ -232,7 +232,7 @@ async fn serve<S: Service>(
     let trouble = inner
         .troubles
         .iter()
-        .position(|(path, _)| asked.path.contains(path));
+        .position(|(path, _)| format!("{}?{}", asked.path, asked.raw_query).contains(path));
     let answer = match trouble {
         Some(at) => inner.troubles.remove(at).unwrap().1,
         None => inner.service.answer(&asked),
@@ -365,7 +365,9 @@ impl Tokens {
     /// The answer to a refresh.
     pub fn refresh(&mut self, asked: &Asked) -> Answer {
         let good = asked.method == "POST"
-            && asked.header("content-type").starts_with("application/x-www-form-urlencoded")
+            && asked
+                .header("content-type")
+                .starts_with("application/x-www-form-urlencoded")
             && self.knows_client(asked)
             && asked.form_field("grant_type").as_deref() == Some("refresh_token")
             && asked.form_field("refresh_token").as_deref() == Some(&self.refresh_token);
@@ -399,4 +401,15 @@ pub async fn stop(test: &mut TestDaemon) {
         () = test.stop() => {}
         () = ticks => {}
     }
+}
+
+/// Waits for so many leads. How many events that takes is not said: a round that begins while the
+/// last one's records are still being processed takes them once more, and they are merged.
+pub async fn leads(test: &TestDaemon, count: usize) {
+    test.until("the leads are there", async || test.leads().len() >= count)
+        .await;
+    test.drained().await;
+    assert_eq!(test.leads().len(), count);
+    let letters = test.dead_letters().await;
+    assert!(letters.is_empty(), "{letters:?}");
 }

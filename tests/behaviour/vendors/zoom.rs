@@ -7,9 +7,8 @@ use leadstream::edge::clock::Clock as _;
 use serde_json::{Value, json};
 
 use super::stand_in_a::{
-    stop,
-    Answer, Asked, START, Service, StandIn, Tokens, accepted, hex, hmac_sha256, post, rfc3339,
-    shuffled,
+    Answer, Asked, START, Service, StandIn, Tokens, accepted, hex, hmac_sha256, leads, post,
+    rfc3339, shuffled, stop,
 };
 use crate::harness::TestDaemon;
 
@@ -42,16 +41,29 @@ impl Zoom {
         if self.user {
             return self.tokens.refresh(asked);
         }
-        let field = |name: &str| asked.form_field(name).or(asked.parameter(name).map(str::to_owned));
+        let field = |name: &str| {
+            asked
+                .form_field(name)
+                .or(asked.parameter(name).map(str::to_owned))
+        };
         let basic = asked.header("authorization").starts_with("Basic ");
         if !basic || !self.tokens.knows_client(asked) {
-            return Answer::json(401, &json!({"reason": "Invalid client_id or client_secret", "error": "invalid_client"}));
+            return Answer::json(
+                401,
+                &json!({"reason": "Invalid client_id or client_secret", "error": "invalid_client"}),
+            );
         }
         if asked.method != "POST" || field("grant_type").as_deref() != Some("account_credentials") {
-            return Answer::json(400, &json!({"reason": "unsupported grant type", "error": "unsupported_grant_type"}));
+            return Answer::json(
+                400,
+                &json!({"reason": "unsupported grant type", "error": "unsupported_grant_type"}),
+            );
         }
         if field("account_id").as_deref() != Some("AAAAAABBBB") {
-            return Answer::json(400, &json!({"reason": "Bad Request", "error": "invalid_request"}));
+            return Answer::json(
+                400,
+                &json!({"reason": "Bad Request", "error": "invalid_request"}),
+            );
         }
         let mut token = self.tokens.issue(asked.at);
         token.as_object_mut().unwrap().remove("refresh_token");
@@ -62,21 +74,34 @@ impl Zoom {
 
     /// A page of a list that goes on by tokens of 15 minutes, good with the same parameters only.
     fn page(&mut self, asked: &Asked, name: &str, list: Vec<Value>) -> Answer {
-        let size = asked.parameter("page_size").map_or(Some(30), |text| text.parse().ok());
+        let size = asked
+            .parameter("page_size")
+            .map_or(Some(30), |text| text.parse().ok());
         let Some(size @ 1..=300) = size else {
             return error(300, 300, "Invalid page_size");
         };
         let parameters = format!(
             "{} {:?}",
             asked.path,
-            asked.query.iter().filter(|(name, _)| name != "next_page_token").collect::<Vec<_>>()
+            asked
+                .query
+                .iter()
+                .filter(|(name, _)| name != "next_page_token")
+                .collect::<Vec<_>>()
         );
         let start = match asked.parameter("next_page_token") {
             None | Some("") => 0,
             Some(token) => {
-                let given = token.strip_prefix("tok").and_then(|n| n.parse::<usize>().ok()).and_then(|n| self.pages.get(n));
+                let given = token
+                    .strip_prefix("tok")
+                    .and_then(|n| n.parse::<usize>().ok())
+                    .and_then(|n| self.pages.get(n));
                 match given {
-                    Some((for_, at, when)) if *for_ == parameters && asked.at.0 - when < 900_000 => *at,
+                    Some((for_, at, when))
+                        if *for_ == parameters && asked.at.0 - when < 900_000 =>
+                    {
+                        *at
+                    }
                     _ => return error(400, 300, "The next page token is invalid or expired."),
                 }
             }
@@ -88,7 +113,10 @@ impl Zoom {
             token = format!("tok{}", self.pages.len());
             self.pages.push((parameters, start + size, asked.at.0));
         }
-        Answer::json(200, &json!({"page_size": size, "total_records": total, "next_page_token": token, name: records}))
+        Answer::json(
+            200,
+            &json!({"page_size": size, "total_records": total, "next_page_token": token, name: records}),
+        )
     }
 }
 
@@ -112,8 +140,13 @@ impl Service for Zoom {
                 let other = json!({"uuid": "other", "id": 1, "host_id": "z8dCfp8uQ", "topic": "Empty", "type": 5, "start_time": "2026-09-01T09:00:00Z", "duration": 60, "timezone": "UTC", "created_at": "2026-01-01T00:00:00Z", "join_url": ""});
                 self.page(asked, "webinars", vec![webinar, other])
             }
-            ("GET", ["v2", "webinars", id]) if is_it(id) => Answer::json(200, &json!({"uuid": UUID, "id": WEBINAR, "topic": "Year in review", "start_time": "2026-03-01T09:00:00Z"})),
-            ("GET", ["v2", "webinars", "1", "registrants"]) => self.page(asked, "registrants", Vec::new()),
+            ("GET", ["v2", "webinars", id]) if is_it(id) => Answer::json(
+                200,
+                &json!({"uuid": UUID, "id": WEBINAR, "topic": "Year in review", "start_time": "2026-03-01T09:00:00Z"}),
+            ),
+            ("GET", ["v2", "webinars", "1", "registrants"]) => {
+                self.page(asked, "registrants", Vec::new())
+            }
             ("GET", ["v2", "webinars", id, "registrants"]) if is_it(id) => {
                 let list = match asked.parameter("status") {
                     None | Some("approved") => &self.approved,
@@ -125,10 +158,17 @@ impl Service for Zoom {
                 self.page(asked, "registrants", list)
             }
             ("GET", ["v2", "past_webinars", id, "instances"]) if is_it(id) && self.over => {
-                Answer::json(200, &json!({"webinars": [{"uuid": UUID, "start_time": "2026-03-01T09:00:00Z"}]}))
+                Answer::json(
+                    200,
+                    &json!({"webinars": [{"uuid": UUID, "start_time": "2026-03-01T09:00:00Z"}]}),
+                )
             }
-            ("GET", ["v2", "past_webinars", "1", "instances"]) => Answer::json(200, &json!({"webinars": []})),
-            ("GET", ["v2", "report", "webinars", id, "participants"]) if self.over && (is_it(id) || is_uuid(id)) => {
+            ("GET", ["v2", "past_webinars", "1", "instances"]) => {
+                Answer::json(200, &json!({"webinars": []}))
+            }
+            ("GET", ["v2", "report", "webinars", id, "participants"])
+                if self.over && (is_it(id) || is_uuid(id)) =>
+            {
                 let mut list = self.participants.clone();
                 if asked.parameter("include_fields") != Some("registrant_id") {
                     for one in &mut list {
@@ -207,9 +247,16 @@ async fn polled(test: &TestDaemon, count: u64) {
 
 /// The poll that comes with the start.
 async fn first(test: &TestDaemon, count: u64) {
-    test.until("they are in", async || accepted(test, "talks").await >= count).await;
+    test.until("they are in", async || {
+        accepted(test, "talks").await >= count
+    })
+    .await;
     test.drained().await;
-    assert!(test.dead_letters().await.is_empty(), "{:?}", test.dead_letters().await);
+    assert!(
+        test.dead_letters().await.is_empty(),
+        "{:?}",
+        test.dead_letters().await
+    );
 }
 
 #[tokio::test]
@@ -221,9 +268,7 @@ async fn all_registrants_come_once_and_late_ones_with_the_next_round() {
         zoom.pending[0]["status"] = "pending".into();
     });
     let test = start(&vendor, SERVER).await;
-    first(&test, 621).await;
-    assert_eq!(accepted(&test, "talks").await, 621);
-    assert_eq!(test.leads().len(), 621);
+    leads(&test, 621).await;
     let lead = test.lead_of("r17@wonka.example").unwrap();
     assert_eq!(lead["FirstName"], "Søren");
     assert_eq!(lead["LastName"], "Østergaard17");
@@ -239,8 +284,8 @@ async fn all_registrants_come_once_and_late_ones_with_the_next_round() {
         approved["status"] = "approved".into();
         zoom.approved.push(approved);
     });
-    polled(&test, 623).await;
-    assert_eq!(test.leads().len(), 622);
+    test.clock.advance(Duration::from_mins(15));
+    leads(&test, 622).await;
 }
 
 #[tokio::test]
@@ -254,7 +299,13 @@ async fn who_came_and_who_did_not_are_told_of_those_who_registered() {
         let mut unknown = participant(91, 0, false);
         unknown["user_email"] = "".into();
         // Once for each time that they joined.
-        zoom.participants = vec![participant(0, 0, true), participant(0, 100, true), host, unknown, participant(5, 0, false)];
+        zoom.participants = vec![
+            participant(0, 0, true),
+            participant(0, 100, true),
+            host,
+            unknown,
+            participant(5, 0, false),
+        ];
         zoom.absentees = vec![registrant(1), registrant(2)];
     });
     let test = start(&vendor, SERVER).await;
@@ -265,33 +316,66 @@ async fn who_came_and_who_did_not_are_told_of_those_who_registered() {
     })
     .await;
     polled(&test, 3 + 1 + 1 + 2).await;
-    let mut emails: Vec<String> = test.leads().iter().map(|lead| lead["Email"].as_str().unwrap().to_owned()).collect();
+    let mut emails: Vec<String> = test
+        .leads()
+        .iter()
+        .map(|lead| lead["Email"].as_str().unwrap().to_owned())
+        .collect();
     emails.sort();
-    assert_eq!(emails, ["r0@wonka.example", "r1@wonka.example", "r2@wonka.example", "r5@wonka.example"]);
+    assert_eq!(
+        emails,
+        [
+            "r0@wonka.example",
+            "r1@wonka.example",
+            "r2@wonka.example",
+            "r5@wonka.example"
+        ]
+    );
     let asked = vendor.log();
-    let absentees = asked.iter().find(|asked| asked.path.contains("/absentees")).unwrap();
-    assert!(absentees.path.starts_with("/v2/past_webinars/%252FnAbC%252F%252F"), "{}", absentees.path);
+    let absentees = asked
+        .iter()
+        .find(|asked| asked.path.contains("/absentees"))
+        .unwrap();
+    assert!(
+        absentees
+            .path
+            .starts_with("/v2/past_webinars/%252FnAbC%252F%252F"),
+        "{}",
+        absentees.path
+    );
 }
 
 #[tokio::test]
 async fn an_old_page_token_begins_anew_tokens_are_renewed_and_limits_are_waited_for() {
     let vendor = vendor().await;
     vendor.service(|zoom| zoom.approved = (0..310).map(registrant).collect());
-    let test = start(&vendor, &format!("{SERVER}\nwebinar_ids = [\"{WEBINAR}\"]")).await;
     // The second page is refused by a limit for longer than its token lives.
     vendor.after(2, |zoom| zoom.tokens.withdraw());
-    test.clock.advance(Duration::from_secs(1));
-    test.until("a page is in", async || accepted(&test, "talks").await >= 300).await;
-    let until = rfc3339(test.clock.now().0 / 1000 + 3600, "Z");
-    vendor.trouble("/registrants", error(429, 429, "You have reached the maximum daily rate limit.").with("retry-after", until).with("x-ratelimit-type", "Daily-limit"));
+    let until = rfc3339(START.0 / 1000 + 3600, "Z");
+    let limit = error(429, 429, "You have reached the maximum daily rate limit.");
+    let limit = limit
+        .with("retry-after", until)
+        .with("x-ratelimit-type", "Daily-limit");
+    vendor.trouble("next_page_token=tok", limit);
     vendor.trouble("/registrants", Answer::text(500, ""));
-    polled(&test, 310).await;
-    polled(&test, 310).await;
-    assert_eq!(test.leads().len(), 310);
+    let test = start(&vendor, &format!("{SERVER}\nwebinar_ids = [\"{WEBINAR}\"]")).await;
+    test.clock.advance(Duration::from_secs(1));
+    leads(&test, 310).await;
     assert!(vendor.service(|zoom| zoom.tokens.issued) >= 2);
     assert_eq!(vendor.troubles_left(), 0);
     let log = vendor.log();
-    let tokens = log.iter().filter(|asked| asked.path == "/oauth/token").count();
+    let paged = log
+        .iter()
+        .filter(|asked| asked.raw_query.contains("next_page_token=tok"));
+    let paged: Vec<i64> = paged.map(|asked| asked.at.0).collect();
+    assert!(
+        paged[1] >= START.0 + 3_600_000,
+        "the date is heeded: {paged:?}"
+    );
+    let tokens = log
+        .iter()
+        .filter(|asked| asked.path == "/oauth/token")
+        .count();
     assert!(tokens <= 4, "{tokens}");
 }
 
@@ -325,8 +409,15 @@ fn signed(at: i64, body: &[u8]) -> [(&'static str, String); 3] {
     ]
 }
 
-async fn deliver(test: &TestDaemon, headers: &[(&str, String)], body: &[u8]) -> (StatusCode, String) {
-    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+async fn deliver(
+    test: &TestDaemon,
+    headers: &[(&str, String)],
+    body: &[u8],
+) -> (StatusCode, String) {
+    let headers: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     post(test, "/hooks/talks", &headers, body).await
 }
 
@@ -335,7 +426,10 @@ fn registration(event: &str, registrant: Value) -> Vec<u8> {
         "uuid": UUID, "id": WEBINAR, "host_id": "z8dCfp8uQ", "topic": "Year in review", "type": 5,
         "start_time": "2026-03-01T09:00:00Z", "duration": 60, "timezone": "Europe/Berlin", "registrant": registrant}}});
     // As it comes: with escapes, so that only the raw bytes can be what was signed.
-    body.to_string().replace('/', "\\/").replace('ø', "\\u00f8").into_bytes()
+    body.to_string()
+        .replace('/', "\\/")
+        .replace('ø', "\\u00f8")
+        .into_bytes()
 }
 
 #[tokio::test]
@@ -350,14 +444,23 @@ async fn a_signed_webhook_is_one_lead_with_the_poll_and_all_others_are_refused()
     let good = signed(now, &body);
     let mut other = good.clone();
     other[2].1 = format!("v0={}", hex(&[0; 32]));
-    for headers in [good[..1].to_vec(), good[..2].to_vec(), other.to_vec(), signed(now - 301, &body).to_vec(), signed(now, b"{}").to_vec()] {
+    for headers in [
+        good[..1].to_vec(),
+        good[..2].to_vec(),
+        other.to_vec(),
+        signed(now - 301, &body).to_vec(),
+        signed(now, b"{}").to_vec(),
+    ] {
         let (status, _) = deliver(&test, &headers, &body).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{headers:?}");
     }
     assert_eq!(accepted(&test, "talks").await, 0);
     for _ in 0..2 {
         let (status, _) = deliver(&test, &good, &body).await;
-        assert!(status == StatusCode::OK || status == StatusCode::NO_CONTENT, "{status}");
+        assert!(
+            status == StatusCode::OK || status == StatusCode::NO_CONTENT,
+            "{status}"
+        );
     }
     test.drained().await;
     let lead = test.lead();
@@ -367,20 +470,38 @@ async fn a_signed_webhook_is_one_lead_with_the_poll_and_all_others_are_refused()
     // Approved later: names and e-mail only, which blank nothing; then joined, with a text as id.
     let short = json!({"id": "5pT0kQ3mRk6b0007", "first_name": "Søren", "last_name": "Østergaard7", "email": "R7@wonka.example"});
     let body = registration("webinar.registration_approved", short.clone());
-    assert!(deliver(&test, &signed(now, &body), &body).await.0.is_success());
+    assert!(
+        deliver(&test, &signed(now, &body), &body)
+            .await
+            .0
+            .is_success()
+    );
     let joined = json!({"event": "webinar.participant_joined", "event_ts": START.0, "payload": {"account_id": "AAAAAABBBB", "object": {
         "uuid": UUID, "id": WEBINAR.to_string(), "host_id": "z8dCfp8uQ", "topic": "Year in review", "type": 5, "start_time": "2026-03-01T09:00:00Z", "duration": 60, "timezone": "UTC",
         "participant": {"user_id": "16778240", "user_name": "Søren", "id": "", "join_time": "2026-03-01T10:00:00Z", "email": "r7@wonka.example", "registrant_id": "5pT0kQ3mRk6b0007", "participant_uuid": "x"}}}});
     let body = joined.to_string().into_bytes();
-    assert!(deliver(&test, &signed(now, &body), &body).await.0.is_success());
+    assert!(
+        deliver(&test, &signed(now, &body), &body)
+            .await
+            .0
+            .is_success()
+    );
     let hidden = body_with(&joined, "", "");
-    assert!(deliver(&test, &signed(now, &hidden), &hidden).await.0.is_success());
+    assert!(
+        deliver(&test, &signed(now, &hidden), &hidden)
+            .await
+            .0
+            .is_success()
+    );
     vendor.service(|zoom| zoom.approved = vec![registrant(7)]);
     let before = accepted(&test, "talks").await;
     test.drained().await;
     let calls = vendor.asked("/registrants");
     test.clock.advance(Duration::from_mins(15));
-    test.until("it is polled", async || vendor.asked("/registrants") > calls + 2).await;
+    test.until("it is polled", async || {
+        vendor.asked("/registrants") > calls + 2
+    })
+    .await;
     test.drained().await;
     assert!(accepted(&test, "talks").await >= before);
     let lead = test.lead();
@@ -388,10 +509,19 @@ async fn a_signed_webhook_is_one_lead_with_the_poll_and_all_others_are_refused()
     // Cancelled: no opt-out, nobody new.
     let body = registration("webinar.registration_cancelled", short);
     let now = test.clock.now().0 / 1000;
-    assert!(deliver(&test, &signed(now, &body), &body).await.0.is_success());
+    assert!(
+        deliver(&test, &signed(now, &body), &body)
+            .await
+            .0
+            .is_success()
+    );
     test.drained().await;
     assert_ne!(test.lead()["HasOptedOutOfEmail"], true);
-    assert!(test.dead_letters().await.is_empty(), "{:?}", test.dead_letters().await);
+    assert!(
+        test.dead_letters().await.is_empty(),
+        "{:?}",
+        test.dead_letters().await
+    );
 }
 
 fn body_with(event: &Value, email: &str, registrant: &str) -> Vec<u8> {
@@ -406,14 +536,19 @@ async fn the_handshake_is_answered_exactly_and_only_if_it_is_signed() {
     let vendor = vendor().await;
     let test = start(&vendor, SERVER).await;
     let now = test.clock.now().0 / 1000;
-    let body = |token: &str| json!({"event": "endpoint.url_validation", "payload": {"plainToken": token}, "event_ts": START.0}).to_string().into_bytes();
+    let body = |token: &str| {
+        json!({"event": "endpoint.url_validation", "payload": {"plainToken": token}, "event_ts": START.0}).to_string().into_bytes()
+    };
     let plain = "qgg8vlvZRS6UYooatFL8Aw";
     let challenge = body(plain);
     let (status, text) = deliver(&test, &signed(now, &challenge), &challenge).await;
     assert_eq!(status, StatusCode::OK);
     let expected = json!({"plainToken": plain, "encryptedToken": hex(&hmac_sha256(SECRET, &[plain.as_bytes()]))});
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
-    for headers in [signed(now, &challenge)[..1].to_vec(), signed(now, b"x").to_vec()] {
+    for headers in [
+        signed(now, &challenge)[..1].to_vec(),
+        signed(now, b"x").to_vec(),
+    ] {
         let (status, text) = deliver(&test, &headers, &challenge).await;
         assert!(status.is_client_error(), "{status}");
         assert!(!text.contains("encryptedToken"));
