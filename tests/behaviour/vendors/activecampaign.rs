@@ -97,7 +97,7 @@ impl ActiveCampaign {
                     .ok()
                     .map(|date| date.at(0, 0, 0, 0))
             });
-            let since = zoned.map(|time| time.as_second()).or_else(|| {
+            let since = zoned.map(jiff::Timestamp::as_second).or_else(|| {
                 plain.map(|time| {
                     jiff::tz::TimeZone::UTC
                         .to_timestamp(time)
@@ -173,7 +173,7 @@ async fn first(test: &TestDaemon, count: u64) {
 }
 
 async fn polled(test: &TestDaemon, count: u64) {
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     first(test, count).await;
 }
 
@@ -276,7 +276,7 @@ async fn a_webhook_is_a_lead_if_the_secret_is_right_and_one_with_the_poll() {
     assert_eq!(test.lead()["Company"], "Tyrell Ltd");
     vendor.service(|account| account.contacts.push(contact(108, 1, 53)));
     let calls = vendor.asked("/contacts");
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     test.until("it is polled", async || vendor.asked("/contacts") > calls)
         .await;
     test.drained().await;

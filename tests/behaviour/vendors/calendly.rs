@@ -108,10 +108,10 @@ impl Service for Calendly {
                 }
                 match asked.parameter("sort") {
                     None | Some("start_time:asc") => {
-                        list.sort_by_key(|one| one["start_time"].to_string())
+                        list.sort_by_key(|one| one["start_time"].to_string());
                     }
                     Some("start_time:desc") => {
-                        list.sort_by_key(|one| std::cmp::Reverse(one["start_time"].to_string()))
+                        list.sort_by_key(|one| std::cmp::Reverse(one["start_time"].to_string()));
                     }
                     Some(_) => return error(400, "Invalid Argument"),
                 }
@@ -222,7 +222,7 @@ async fn first(test: &TestDaemon, count: u64) {
 }
 
 async fn polled(test: &TestDaemon, count: u64) {
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     first(test, count).await;
 }
 
@@ -297,7 +297,7 @@ async fn all_people_of_all_meetings_come_once_also_who_books_an_earlier_slot_lat
         );
     });
     let before = vendor.asked("/invitees");
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     leads(&test, 242).await;
     let again = vendor.asked("/invitees") - before;
     assert!(again <= 6, "only what changed is read: {again}");
@@ -324,7 +324,7 @@ async fn a_refresh_token_that_is_good_once_is_kept_over_a_restart() {
     let mut test = start(&vendor, &more).await;
     first(&test, 1).await;
     stop(&mut test).await;
-    test.clock.advance(Duration::from_hours(3));
+    test.clock.advance(Duration::from_secs(3 * 3600));
     vendor.service(|calendly| {
         calendly
             .events
@@ -431,7 +431,7 @@ async fn a_signed_webhook_is_one_lead_with_the_poll_and_a_moved_meeting_is_the_s
             invitee("EVT42", "INV77", "Priya@aperture.example", START.0 - 1000),
         ));
     });
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     test.until("it is polled", async || vendor.asked("/invitees") > 0)
         .await;
     test.drained().await;

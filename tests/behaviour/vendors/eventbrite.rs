@@ -171,7 +171,7 @@ async fn first(test: &TestDaemon, count: u64) {
 }
 
 async fn polled(test: &TestDaemon, count: u64) {
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     first(test, count).await;
 }
 
@@ -185,7 +185,7 @@ async fn attendees_come_once_though_pages_are_short_or_empty() {
         vendor.after(2, |eventbrite| {
             eventbrite
                 .attendees
-                .push(attendee(900, "7000000900", "late@stark.example", -60))
+                .push(attendee(900, "7000000900", "late@stark.example", -60));
         });
         vendor.trouble("/attendees/", error(429, "HIT_RATE_LIMIT"));
         vendor.trouble("/attendees/", error(500, "INTERNAL_ERROR"));
@@ -197,7 +197,7 @@ async fn attendees_come_once_though_pages_are_short_or_empty() {
         assert_eq!(lead["Title"], "CFO");
         // Asked again from the last second on: nobody comes twice, a changed one does.
         vendor.service(|eventbrite| {
-            eventbrite.attendees[3]["changed"] = "2026-03-01T10:10:00Z".into()
+            eventbrite.attendees[3]["changed"] = "2026-03-01T10:10:00Z".into();
         });
         let before = accepted(&test, "summit").await;
         polled(&test, before + 1).await;
@@ -261,7 +261,7 @@ async fn a_webhook_is_fetched_from_the_api_itself_and_is_one_lead_with_the_poll(
     })
     .await;
     vendor.service(|eventbrite| {
-        eventbrite.attendees = vec![attendee(42, "7000000042", "Chloe@stark.example", 60)]
+        eventbrite.attendees = vec![attendee(42, "7000000042", "Chloe@stark.example", 60)];
     });
     let good = hook(
         "order.placed",
@@ -301,7 +301,7 @@ async fn a_webhook_is_fetched_from_the_api_itself_and_is_one_lead_with_the_poll(
     assert!(stranger.log().is_empty());
     assert_eq!(vendor.asked("/users/"), 0);
     let calls = vendor.asked("/attendees/");
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     test.until("it is polled", async || vendor.asked("/attendees/") > calls)
         .await;
     vendor.service(|eventbrite| {

@@ -44,7 +44,7 @@ fn millis(value: &Value) -> i64 {
     let text = value.as_str().unwrap_or("");
     text.parse().unwrap_or_else(|_| {
         text.parse::<jiff::Timestamp>()
-            .map_or(0, |time| time.as_millisecond())
+            .map_or(0, jiff::Timestamp::as_millisecond)
     })
 }
 
@@ -302,7 +302,7 @@ fn private_app(vendor: &StandIn<HubSpot>) -> String {
 }
 
 async fn polled(test: &TestDaemon, count: u64) {
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     test.until("they are in", async || accepted(test, "hub").await >= count)
         .await;
     test.drained().await;
@@ -318,7 +318,7 @@ async fn submissions_come_once_with_their_fields_while_others_come_in() {
     let vendor = vendor().await;
     vendor.service(|hub| {
         hub.forms
-            .push((FORM.to_owned(), "hubspot", submissions(0, 240, START.0)))
+            .push((FORM.to_owned(), "hubspot", submissions(0, 240, START.0)));
     });
     let test = start(
         &vendor,
@@ -329,7 +329,7 @@ async fn submissions_come_once_with_their_fields_while_others_come_in() {
         let new = submissions(1000, 5, START.0 + 600_000);
         hub.forms[0].2.splice(0..0, new);
     });
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     leads(&test, 245).await;
     let lead = test.lead_of("s17@monarch.example").unwrap();
     assert_eq!(lead["FirstName"], "Aïcha");
@@ -339,7 +339,7 @@ async fn submissions_come_once_with_their_fields_while_others_come_in() {
     assert_eq!(lead["Phone"], "+49309018201");
     // Once all is known a round is one page.
     let before = vendor.asked("/submissions/");
-    test.clock.advance(Duration::from_mins(10));
+    test.clock.advance(Duration::from_secs(10 * 60));
     test.until("the next round", async || {
         vendor.asked("/submissions/") > before
     })
@@ -352,14 +352,14 @@ async fn a_stop_between_two_pages_loses_nobody_though_more_than_a_page_came_in()
     let vendor = vendor().await;
     vendor.service(|hub| {
         hub.forms
-            .push((FORM.to_owned(), "hubspot", submissions(0, 240, START.0)))
+            .push((FORM.to_owned(), "hubspot", submissions(0, 240, START.0)));
     });
     let mut test = start(
         &vendor,
         &format!("{}form_ids = [\"{FORM}\"]", private_app(&vendor)),
     )
     .await;
-    test.clock.advance(Duration::from_mins(10));
+    test.clock.advance(Duration::from_secs(10 * 60));
     test.until("two pages are in", async || {
         accepted(&test, "hub").await >= 100
     })
@@ -370,7 +370,7 @@ async fn a_stop_between_two_pages_loses_nobody_though_more_than_a_page_came_in()
         hub.forms[0].2.splice(0..0, new);
     });
     test.run().await;
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     leads(&test, 360).await;
 }
 
@@ -422,7 +422,7 @@ async fn contacts_are_walked_by_time_past_the_most_that_one_query_gives() {
         hub.contacts[6]["archived"] = true.into();
     });
     let test = start(&vendor, &format!("{}contacts = true", private_app(&vendor))).await;
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     leads(&test, 850).await;
     let lead = test.lead_of("c90210000700@monarch.example").unwrap();
     assert_eq!(
@@ -568,7 +568,7 @@ async fn tokens_are_renewed_before_and_when_they_are_refused_and_limits_are_wait
     let vendor = vendor().await;
     vendor.service(|hub| {
         hub.forms
-            .push((FORM.to_owned(), "hubspot", submissions(0, 120, START.0)))
+            .push((FORM.to_owned(), "hubspot", submissions(0, 120, START.0)));
     });
     let more = format!(
         "client_id = \"client-1\"\nrefresh_token = {}\ntoken_url = \"{}/oauth/v1/token\"\nform_ids = [\"{FORM}\"]",
@@ -589,7 +589,7 @@ async fn tokens_are_renewed_before_and_when_they_are_refused_and_limits_are_wait
     );
     vendor.trouble("/submissions/", Answer::text(502, "<html>"));
     vendor.after(6, |hub| hub.tokens.withdraw());
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     leads(&test, 120).await;
     assert_eq!(vendor.troubles_left(), 0);
     let log = vendor.log();
@@ -606,9 +606,9 @@ async fn tokens_are_renewed_before_and_when_they_are_refused_and_limits_are_wait
     vendor.service(|hub| {
         hub.forms[0]
             .2
-            .insert(0, submission(500, START.0 + 3_000_000))
+            .insert(0, submission(500, START.0 + 3_000_000));
     });
-    test.clock.advance(Duration::from_hours(1));
+    test.clock.advance(Duration::from_secs(3600));
     leads(&test, 121).await;
     assert!(vendor.service(|hub| hub.tokens.issued) > renewed);
 }

@@ -167,7 +167,7 @@ async fn start(members: Vec<Value>, more: &str) -> (StandIn<Mailchimp>, TestDaem
 
 /// Waits for the next round, and that all it brought is at its end.
 async fn polled(vendor: &StandIn<Mailchimp>, test: &TestDaemon, count: u64) {
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     test.until("the members are in", async || {
         accepted(test, "news").await >= count
     })
@@ -237,7 +237,7 @@ async fn all_members_come_once_over_pages_of_one_second_and_edits_meanwhile() {
         mailchimp.members[3]["last_changed"] = json!("2026-03-01T10:14:00+00:00");
         mailchimp.members.push(member(9000, "subscribed", -850));
     });
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     leads(&test, 551).await;
     assert!(vendor.asked("/members") >= 3);
     let emails: std::collections::BTreeSet<String> = test
@@ -266,7 +266,7 @@ async fn a_member_becomes_a_lead_with_all_that_is_known() {
     assert_ne!(lead.get("HasOptedOutOfEmail"), Some(&json!(true)));
     // Nothing new: nothing is done, and the cursor is asked from with an overlap.
     let calls = vendor.asked("/members");
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     test.until("the next round", async || vendor.asked("/members") > calls)
         .await;
     test.drained().await;
@@ -298,7 +298,7 @@ async fn who_did_not_or_no_longer_subscribes_is_an_opt_out_and_no_lead() {
     vendor.service(|mailchimp| {
         mailchimp.members[0] = member(1, "unsubscribed", -16 * 60);
     });
-    test.clock.advance(Duration::from_mins(16));
+    test.clock.advance(Duration::from_secs(16 * 60));
     test.until("the opt-out is written", async || {
         test.leads()
             .iter()
@@ -481,7 +481,7 @@ async fn throttling_in_both_forms_and_broken_answers_are_waited_out() {
 async fn a_disabled_key_stops_the_walk_until_a_person_has_replaced_it_and_nobody_is_lost() {
     let (vendor, test) = start(vec![member(1, "subscribed", 60)], "").await;
     vendor.service(|mailchimp| mailchimp.key = "another-us21".to_owned());
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     test.until("it is asked", async || vendor.asked("/members") > 0)
         .await;
     // The secret's file is rotated; nobody restarts anything.

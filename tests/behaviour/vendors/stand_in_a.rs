@@ -12,7 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use leadstream::edge::clock::{Clock as _, ManualClock};
-use leadstream::model::Millis;
+use leadstream::model::{End, Millis};
 use parking_lot::Mutex;
 use ring::hmac;
 use serde_json::Value;
@@ -406,8 +406,10 @@ pub async fn stop(test: &mut TestDaemon) {
 /// Waits for so many leads. How many events that takes is not said: a round that begins while the
 /// last one's records are still being processed takes them once more, and they are merged.
 pub async fn leads(test: &TestDaemon, count: usize) {
-    test.until("the leads are there", async || test.leads().len() >= count)
-        .await;
+    test.until("the leads are there", async || {
+        test.ends(End::Synced).await >= count as u64 && test.leads().len() >= count
+    })
+    .await;
     test.drained().await;
     assert_eq!(test.leads().len(), count);
     let letters = test.dead_letters().await;

@@ -241,7 +241,7 @@ async fn start(vendor: &StandIn<Zoom>, more: &str) -> TestDaemon {
 const SERVER: &str = "account_id = \"AAAAAABBBB\"";
 
 async fn polled(test: &TestDaemon, count: u64) {
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     first(test, count).await;
 }
 
@@ -284,7 +284,7 @@ async fn all_registrants_come_once_and_late_ones_with_the_next_round() {
         approved["status"] = "approved".into();
         zoom.approved.push(approved);
     });
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     leads(&test, 622).await;
 }
 
@@ -310,7 +310,7 @@ async fn who_came_and_who_did_not_are_told_of_those_who_registered() {
     });
     let test = start(&vendor, SERVER).await;
     polled(&test, 3).await;
-    test.clock.advance(Duration::from_mins(40));
+    test.clock.advance(Duration::from_secs(40 * 60));
     test.until("the report is read", async || {
         vendor.asked("/participants") > 0 && vendor.asked("/absentees") > 0
     })
@@ -392,7 +392,7 @@ async fn a_users_refresh_token_that_rotates_is_kept_over_a_restart() {
     first(&test, 1).await;
     assert_eq!(vendor.service(|zoom| zoom.tokens.issued), 1);
     stop(&mut test).await;
-    test.clock.advance(Duration::from_hours(2));
+    test.clock.advance(Duration::from_secs(2 * 3600));
     vendor.service(|zoom| zoom.approved.push(registrant(2)));
     test.run().await;
     polled(&test, 2).await;
@@ -497,7 +497,7 @@ async fn a_signed_webhook_is_one_lead_with_the_poll_and_all_others_are_refused()
     let before = accepted(&test, "talks").await;
     test.drained().await;
     let calls = vendor.asked("/registrants");
-    test.clock.advance(Duration::from_mins(15));
+    test.clock.advance(Duration::from_secs(15 * 60));
     test.until("it is polled", async || {
         vendor.asked("/registrants") > calls + 2
     })
