@@ -384,7 +384,7 @@ impl Tokens {
 
     /// Voids the access token, as an admin of the vendor's does.
     pub fn withdraw(&mut self) {
-        self.access = "withdrawn".to_owned();
+        "withdrawn".clone_into(&mut self.access);
     }
 }
 
