@@ -42,6 +42,8 @@ pub type Form<'a> = &'a [(&'a str, &'a str)];
 #[derive(Debug, Default)]
 pub struct Setup<'a> {
     pub sandbox: SandboxOptions,
+    /// Further lines of `[server]`.
+    pub server: &'a str,
     /// Further lines of `[salesforce]`.
     pub salesforce: &'a str,
     /// Lines of `[salesforce.lead]`.
@@ -75,6 +77,7 @@ pub fn write_config(directory: &Path, url: &str, setup: &Setup<'_>) {
         r#"
         [server]
         listen = "127.0.0.1:0"
+        {}
         [store]
         url = "{store}"
         lease_seconds = 2
@@ -90,7 +93,7 @@ pub fn write_config(directory: &Path, url: &str, setup: &Setup<'_>) {
         default_country = "DE"
         {}
         "#,
-        setup.salesforce, setup.lead, setup.more
+        setup.server, setup.salesforce, setup.lead, setup.more
     );
     std::fs::write(directory.join("leadstream.toml"), config).unwrap();
     let secret = directory.join("secret");
