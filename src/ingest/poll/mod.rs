@@ -161,6 +161,15 @@ impl Round {
         }
     }
 
+    /// The same job from its beginning.
+    fn anew(self) -> Self {
+        Self {
+            only: self.only,
+            taken: self.taken,
+            ..Self::new(self.job)
+        }
+    }
+
     /// A job that is to be done.
     pub fn new(job: Job) -> Self {
         Self {
@@ -364,14 +373,17 @@ impl Poller {
                         if failures >= FAILURES_OF_ALL {
                             return Err(held.unwrap_or(stop));
                         }
-                        held.get_or_insert(stop);
+                        // What may pass is tried again soon, whatever else there is.
+                        if held.is_none() || matches!(stop, Stop::Again { .. }) {
+                            held = Some(stop);
+                        }
                     }
                     Err(stop) => return Err(stop),
                 }
             }
         }
         match held {
-            Some(Stop::Pause(trouble) | Stop::Again { trouble, .. }) if successes > 0 => {
+            Some(Stop::Pause(trouble)) if successes > 0 => {
                 round.trouble = Some(trouble);
             }
             Some(stop) => return Err(stop),

@@ -1,7 +1,7 @@
 //! The loop of one source: polls by its schedule and when it is told to, fetches what webhooks named,
 //! compares with the vendor, carries out what commands ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +70,11 @@ struct Times {
     streams: Vec<StreamTime>,
     reconcile: Option<Millis>,
     fetch: Millis,
+    /// More fetches are due than one batch takes.
+    more_fetches: bool,
     reconciles: Option<Schedule>,
+    /// Records of the last round, which may not be processed yet.
+    taken: HashSet<(i64, i64)>,
     /// Something came in by another way: all polls are due.
     hinted: bool,
     failures: u32,
@@ -180,7 +184,9 @@ impl Poller {
             streams: times,
             reconcile: reconciles.as_ref().and_then(|schedule| schedule.next(now)),
             fetch: now,
+            more_fetches: false,
             reconciles,
+            taken: HashSet::new(),
             hinted: false,
             failures: 0,
             refused: None,
@@ -202,7 +208,9 @@ impl Poller {
     ) -> Duration {
         let now = self.clock.now();
         if times.fetch <= now {
-            times.fetch = Box::pin(self.fetches(state, shutdown)).await;
+            let wait = Box::pin(self.fetches(state, shutdown)).await;
+            times.more_fetches = wait.is_zero();
+            times.fetch = self.clock.now().after(wait);
         }
         if state.paused.is_some() && self.has_new_credential(times).await {
             info!(source = %self.source.name, "there is a new credential; the source is tried again");
@@ -220,7 +228,8 @@ impl Poller {
             if self.was_read_elsewhere(slot, &due, times, state).await {
                 times.read(Some(&due), slot, now);
             } else {
-                let round = Round::of(Job::Poll, due);
+                let mut round = Round::of(Job::Poll, due);
+                round.taken = std::mem::take(&mut times.taken);
                 rounds.insert(0, (POLL, round));
             }
         }
@@ -249,6 +258,9 @@ impl Poller {
         let wait = match ended {
             Ok(()) => {
                 self.well(kind, &round, times, state).await;
+                if round.job == Job::Poll {
+                    times.taken = round.taken;
+                }
                 Duration::ZERO
             }
             Err(Stop::Turn) => {
@@ -259,7 +271,7 @@ impl Poller {
             Err(Stop::Stopping) => return Duration::ZERO,
             Err(Stop::Overtaken) => {
                 debug!(source = %self.source.name, "somebody else has moved on; begun anew");
-                rounds.insert(0, (kind, Round::new(round.job)));
+                rounds.insert(0, (kind, round.anew()));
                 return BUSY;
             }
             Err(Stop::Busy) => {
@@ -308,7 +320,7 @@ impl Poller {
     /// How long there is nothing to do.
     fn wait(&self, times: &Times, state: &SourceState, now: Millis) -> Duration {
         self.note_lag(state);
-        if times.fetch <= self.clock.now() {
+        if times.more_fetches {
             return Duration::ZERO;
         }
         let next = [times.poll, times.reconcile, Some(times.fetch)];
@@ -478,11 +490,9 @@ impl Poller {
         self.note_paused(true);
     }
 
-    /// Makes the fetches that are due. Returns when to look again.
-    async fn fetches(&self, state: &mut SourceState, shutdown: &Shutdown) -> Millis {
-        let result = self.fetch_due(shutdown).await;
-        let now = self.clock.now();
-        let wait = match result {
+    /// Makes the fetches that are due. Returns how long to wait before the next ones.
+    async fn fetches(&self, state: &mut SourceState, shutdown: &Shutdown) -> Duration {
+        match self.fetch_due(shutdown).await {
             Ok(true) => Duration::ZERO,
             Ok(false) | Err(Stop::Turn | Stop::Stopping) => LONGEST_WAIT,
             Err(Stop::Busy | Stop::Overtaken | Stop::Store(_)) => BUSY,
@@ -493,8 +503,7 @@ impl Poller {
                 }
                 FETCHES_HELD
             }
-        };
-        now.after(wait)
+        }
     }
 
     async fn has_new_credential(&self, times: &Times) -> bool {

@@ -114,7 +114,23 @@ async fn a_source_that_fails_is_tried_again_and_one_that_is_refused_pauses_with_
     }
     assert_eq!(ground.vendor.state.lock().calls, calls);
     node.process().await;
+    // A vendor's hint is no person's word.
     running.hints.poll_now("demo");
+    for _ in 0..50 {
+        ground.clock.advance(step);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ground.vendor.state.lock().calls, calls);
+    let now = ground.clock.now();
+    let mut order = StoredOrder {
+        order: Order {
+            asked: now.0,
+            ..Order::default()
+        },
+        version: 0,
+    };
+    let source = SourceName::new("demo");
+    order.save(&node.store, &source, "poll", now).await.unwrap();
     until(&ground, step, async || node.stored().await.len() == 35).await;
     until(&ground, step, async || state(&node).await.paused.is_none()).await;
     whole(&node.stored().await, &ground.vendor, "paused");
