@@ -106,7 +106,8 @@ struct Member {
     timestamp_signup: String,
     ip_opt: String,
     timestamp_opt: String,
-    member_rating: u32,
+    #[serde(rename = "member_rating")]
+    rating: u32,
     last_changed: String,
     language: String,
     vip: bool,
@@ -161,7 +162,7 @@ fn member(index: usize) -> String {
         .map(|interest| {
             format!(
                 "\"{interest:03}abcdef{index:04}\":{}",
-                index % (interest + 2) == 0
+                index.is_multiple_of(interest + 2)
             )
         })
         .collect();
@@ -216,6 +217,8 @@ impl Vendor {
 
     /// Downloads and parses all pages; as our poller, by the last row's time.
     async fn parse(&self, members: usize) -> Result<()> {
+        // An error means that the poller's own client has installed it before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .gzip(true)
             .tls_certs_only([])

@@ -182,6 +182,21 @@ impl Poller {
         }
     }
 
+    /// A record that the vendor does not have. Where the manifest has a word for people on that, it may
+    /// as well be that we may not see it.
+    fn missing_for_good(error: CallError, task: &FetchTask) -> FetchEnd {
+        let message = format!("the vendor has no such record: {}", error.message);
+        if error.hint.is_empty() {
+            return FetchEnd::Gone(message);
+        }
+        let hint = format!("{} Then run `leadstream replay {}`", error.hint, task.event);
+        FetchEnd::Dead {
+            code: error.code.to_owned(),
+            message,
+            hint,
+        }
+    }
+
     /// What becomes of a task whose call brought nothing.
     fn after(&self, error: CallError, plan: &FetchPlan, task: &FetchTask) -> FetchEnd {
         self.note_error(error.code);
@@ -208,7 +223,7 @@ impl Poller {
                         end => end,
                     }
                 } else {
-                    FetchEnd::Gone(format!("the vendor has no such record: {}", error.message))
+                    Self::missing_for_good(error, task)
                 }
             }
             Next::Throttle(wait) => later(wait),

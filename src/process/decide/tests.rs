@@ -185,21 +185,35 @@ async fn an_opt_out_changes_only_consent_of_who_is_known_and_is_sent() {
 }
 
 #[tokio::test]
-async fn an_opt_out_makes_no_lead() {
+async fn an_opt_out_of_somebody_unknown_sends_nothing_and_counts_when_they_come() {
     let bench = Bench::new().await;
     bench.anna().await;
     let email = [("email", "ben@acme.example"), ("last_name", "Berg")];
     let changes = bench.process(vec![opt_out("8", &email)]).await;
     let nobody = "opted out, and no lead of theirs is known";
     assert_eq!(end(&changes), (Some(End::Filtered), nobody));
-    assert!(changes.leads.is_empty() && changes.deliveries.is_empty());
-    assert!(changes.timeline.is_empty() && changes.touches.is_empty());
-    // Nor does a replay.
-    let changes = bench.process_again(vec![opt_out("8", &email)], true).await;
+    assert!(changes.deliveries.is_empty() && changes.touches.is_empty());
+    let kept = changes.submissions[0].lead.unwrap();
+    // Nor does a replay, or another one.
+    for replayed in [true, false] {
+        let again = vec![opt_out("8", &email)];
+        let changes = bench.process_again(again, replayed).await;
+        assert_eq!(end(&changes), (Some(End::Filtered), nobody));
+        assert!(changes.deliveries.is_empty() && changes.touches.is_empty());
+        assert_eq!(changes.submissions[0].lead, Some(kept));
+    }
+    // Without an address nothing can be kept.
+    let changes = bench.process(vec![opt_out("9", &[])]).await;
     assert_eq!(end(&changes), (Some(End::Filtered), nobody));
-    // It says nothing of who comes later.
+    assert!(changes.leads.is_empty());
+    // Who comes by another way later is a lead, and opted out from the first.
     let changes = bench.process(vec![found("8", &email)]).await;
-    assert_eq!(changes.timeline[0].kind, "created");
+    assert_eq!(changes.submissions[0].lead, Some(kept));
+    assert_eq!(changes.touches.len(), 1);
+    let sent = &changes.deliveries[0].fields;
+    assert_eq!(sent["HasOptedOutOfEmail"], true);
+    assert_eq!(sent["Email"], "ben@acme.example");
+    assert_eq!(sent["LastName"], "Berg");
 }
 
 #[tokio::test]

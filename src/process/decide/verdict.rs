@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::Decision;
-use crate::model::{End, LeadId, Note, Submission, Verdict};
-use crate::process::resolve::{Changed, Resolution, contradicts};
-use crate::store::{NewFetch, StoredSubmission};
+use super::MOST_LEADS_A_KEY;
+use crate::model::{End, KeyKind, LeadId, Note, Submission, Verdict};
+use crate::process::resolve::{Changed, Resolution, contradicts, merge};
+use crate::store::{NewFetch, NewKey, StoredSubmission};
 
 /// All that an opt-out changes of a lead.
 const OF_OPT_OUTS: [&str; 4] = ["email_opt_out", "fax_opt_out", "do_not_call", "consent"];
@@ -51,16 +52,72 @@ impl Decision<'_> {
         // The vendor may know a newer address than we do: whom it names is believed, since an
         // opt-out that is not heeded is worse than one too many.
         resolution.lead = resolution.lead.or_else(|| self.lead_of_vendor_id());
+        let said = only_opt_outs(self.submission());
         let Some(id) = resolution.lead else {
+            row.lead = self.remember(&said, next_id);
             self.filter(row, UNKNOWN_PERSON);
             return;
         };
-        let said = only_opt_outs(self.submission());
+        if self.is_only_remembered(id) {
+            self.hold(id, &said);
+            row.lead = Some(id);
+            self.filter(row, UNKNOWN_PERSON);
+            return;
+        }
         let Some((changed, notes)) = self.fold(id, false, &said, &mut row, next_id) else {
             return;
         };
         self.write_down(id, "opted_out", &resolution, &changed, &notes);
         self.changes.submissions.push(row);
+    }
+
+    /// Keeps an opt-out of somebody who is not known, by their address: should they come by another way
+    /// later, it counts. Nothing is sent of it.
+    fn remember(&mut self, said: &Submission, next_id: &mut dyn FnMut() -> i64) -> Option<LeadId> {
+        let email = self.submission().fields.get("email")?.clone();
+        let key = self.submission().keys.iter();
+        let key = key.clone().find(|key| key.kind == KeyKind::Email)?;
+        let key = self.rules.keys.hash(key);
+        let leads = self.known.by_key.entry(key).or_default();
+        if leads.len() >= MOST_LEADS_A_KEY || said.fields.is_empty() {
+            return None;
+        }
+        let nth = leads.len();
+        let id = self.new_lead(LeadId(next_id()));
+        self.known.by_key.entry(key).or_default().push(id);
+        self.changes.keys.push(NewKey { key, nth, lead: id });
+        let mut said = said.clone();
+        said.fields.insert("email".to_owned(), email);
+        self.hold(id, &said);
+        self.write_down(
+            id,
+            "opted_out",
+            &Resolution::default(),
+            &Changed::new(),
+            &[],
+        );
+        Some(id)
+    }
+
+    /// Merges into a lead without sending anything.
+    fn hold(&mut self, id: LeadId, said: &Submission) {
+        if let Some(known) = self.known.leads.get_mut(&id) {
+            merge(&mut known.lead, said);
+            self.known.changed.insert(id);
+        }
+    }
+
+    /// Whether nothing is known of a lead but that they opted out: it was never sent, and has nothing
+    /// beside an address and opt-outs.
+    fn is_only_remembered(&self, id: LeadId) -> bool {
+        let is_decided = self.known.decided.contains_key(&id);
+        self.known.leads.get(&id).is_some_and(|known| {
+            let mut names = known.lead.record.keys();
+            !is_decided
+                && known.delivering.is_none()
+                && known.lead.salesforce_id.is_none()
+                && names.all(|name| name == "email" || OF_OPT_OUTS.contains(&name.as_str()))
+        })
     }
 
     /// Tells the lead's timeline that the vendor has the record no more; the lead stays.
