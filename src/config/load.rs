@@ -346,6 +346,8 @@ fn anchor_paths(config: &mut Config, root: &Table, directory: &Path) {
             ConnectorOptions::Manifest(source) => {
                 if let Some(table) = table {
                     connectors::anchor_secrets(&mut source.options, table);
+                    let manifest = Arc::clone(&source.manifest);
+                    source.options.derive(&manifest);
                 }
             }
         }

@@ -43,19 +43,25 @@ impl Options {
             }
         }
         let mut options = Self(values);
+        options.derive(manifest);
+        options
+    }
+
+    /// Fills in options that are a part of others, as far as those can be read: of a secret in a file
+    /// only once its path is known.
+    pub fn derive(&mut self, manifest: &Manifest) {
         for (name, spec) in &manifest.options {
-            if options.0.contains_key(name) {
+            if self.0.contains_key(name) {
                 continue;
             }
             let part = spec.after_last_dash_of.as_deref().and_then(|other| {
-                let whole = options.text(other).ok()??;
+                let whole = self.text(other).ok()??;
                 whole.rsplit_once('-').map(|(_, part)| part.to_owned())
             });
             if let Some(part) = part {
-                options.0.insert(name.clone(), OptionValue::Text(part));
+                self.0.insert(name.clone(), OptionValue::Text(part));
             }
         }
-        options
     }
 
     /// Whether an option is set, and is not `false`.

@@ -202,6 +202,7 @@ impl<'s> Samples<'s> {
                 *file = folder.join(&*file);
             }
         }
+        source.options.derive(manifest);
         config.options = super::ConnectorOptions::Manifest(Box::new(source.clone()));
         let reader = Reader::new(manifest, &source.options, &config).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();

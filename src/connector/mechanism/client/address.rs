@@ -35,7 +35,10 @@ impl Base {
         overrides: &Overrides,
     ) -> Result<Self, CallError> {
         let vendors = vendors(manifest, options)?;
-        let vendor_prefix = vendors.as_ref().map(prefix).unwrap_or_default();
+        let vendor_prefix = match &vendors {
+            Some(url) => prefix(url),
+            None => usual_prefix(manifest),
+        };
         let hosts = manifest.hosts.clone();
         let url = match (&overrides.base_url, vendors) {
             (Some(own), _) => moved(own, &vendor_prefix),
@@ -228,6 +231,14 @@ fn vendors(manifest: &Manifest, options: &Options) -> Result<Option<Url>, CallEr
             "check the options that stand in it",
         )),
     }
+}
+
+/// The path of the manifest's `base_url`, whatever its options are: a stand-in needs no data centre.
+fn usual_prefix(manifest: &Manifest) -> String {
+    let template = manifest.base_url.as_ref();
+    let filled = template.and_then(|url| url.fill(Encode::Url, &mut |_| Some("x".to_owned())));
+    let url = filled.and_then(|text| Url::parse(&text).ok());
+    url.as_ref().map(prefix).unwrap_or_default()
 }
 
 /// `url` with `prefix` for its path, unless it has one itself.

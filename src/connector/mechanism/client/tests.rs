@@ -105,6 +105,17 @@ async fn a_request_is_signed_and_carries_the_manifests_headers() {
 }
 
 #[tokio::test]
+async fn a_stand_in_needs_no_option_that_only_names_the_vendors_host() {
+    let world = World::new(ok());
+    let lines = PLAIN.replace("https://api.acme", "https://{dc}.api.acme");
+    let accounts = Arc::default();
+    let own = at("http://127.0.0.1:9101");
+    let client = client_with(&world, &lines, TOKEN, own, &accounts).unwrap();
+    client.call(get("/lists")).await.unwrap();
+    assert_eq!(world.http.last().url, "http://127.0.0.1:9101/3.0/lists");
+}
+
+#[tokio::test]
 async fn a_stand_in_gets_the_paths_that_the_vendor_would() {
     let vendors_next = "https://api.acme.example/3.0/lists?page=2";
     for (base_url, path, moved) in [
