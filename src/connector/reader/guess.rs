@@ -38,7 +38,7 @@ impl Guesser {
         }
     }
 
-    fn walk(&self, value: &Value, path: &str, depth: usize, named: &mut Named) {
+    fn walk(&self, value: &Value, path: &str, depth: usize, taken: &[String], named: &mut Named) {
         let is_elsewhere = || {
             self.split.as_deref() == Some(path) || self.pivots.iter().any(|pivot| pivot.is_at(path))
         };
@@ -55,19 +55,21 @@ impl Guesser {
         match value {
             Value::Object(members) => {
                 for (name, member) in members {
-                    self.walk(member, &inner(name), depth + 1, named);
+                    self.walk(member, &inner(name), depth + 1, taken, named);
                 }
             }
             Value::Array(items) => {
                 for (place, item) in items.iter().enumerate() {
                     match item {
                         Value::Object(_) | Value::Array(_) => {
-                            self.walk(item, &inner(&place.to_string()), depth + 1, named);
+                            self.walk(item, &inner(&place.to_string()), depth + 1, taken, named);
                         }
-                        _ => self.walk(item, path, depth + 1, named),
+                        _ => self.walk(item, path, depth + 1, taken, named),
                     }
                 }
             }
+            // What a path took is no second value of an entry that happens to have its name.
+            _ if named.entries.contains(path) && taken.iter().any(|taken| taken == path) => {}
             _ => {
                 let mut texts = Vec::new();
                 add_texts(value, &mut texts);
@@ -86,6 +88,8 @@ pub struct Named {
     said: Vec<Arc<Said>>,
     /// Names whose values are not kept if no name says what they are.
     passing: BTreeSet<String>,
+    /// Names that entries have.
+    entries: BTreeSet<String>,
     values: usize,
     /// Whether the record's own values are among them.
     is_of_record: bool,
@@ -100,7 +104,7 @@ pub fn named(
 ) -> Named {
     let mut named = Named::default();
     for entry in entries {
-        let is_taken = found.taken.iter().any(|from| {
+        let is_taken = found.paths.iter().chain(&found.names).any(|from| {
             let called = from.split_once('.');
             called.is_some_and(|(pivot, key)| pivot == entry.pivot && entry.is_called(key))
         });
@@ -110,7 +114,7 @@ pub fn named(
     }
     if let Some(guesser) = guesser {
         named.is_of_record = true;
-        guesser.walk(record, "", 0, &mut named);
+        guesser.walk(record, "", 0, &found.paths, &mut named);
     }
     named
 }
@@ -133,6 +137,7 @@ impl Named {
             }
             self.add(name.clone(), value, Some(&said));
         }
+        self.entries.insert(name);
     }
 
     fn add(&mut self, name: String, value: String, said: Option<&Arc<Said>>) {
@@ -163,7 +168,9 @@ impl Named {
     ) {
         let mut reading = Reading::new(&self.form, &self.said, &EventMeta::default());
         reading.fields = std::mem::take(&mut found.fields);
-        for name in &found.taken {
+        // A path of the record names no entry.
+        let of_record = |path: &&String| !self.entries.contains(path.as_str());
+        for name in found.paths.iter().filter(of_record).chain(&found.names) {
             reading.use_up(name);
         }
         for Pending {

@@ -226,7 +226,7 @@ impl Mapping {
         for (field, wanted) in &self.fields {
             if let Some(had) = wanted.find(scope) {
                 if let Some(from) = &had.from {
-                    found.taken.push(from.trim_start_matches("$.").to_owned());
+                    found.paths.push(from.trim_start_matches("$.").to_owned());
                 }
                 found.set(field, had.value, had.from);
             }
@@ -273,8 +273,10 @@ pub struct Found {
     pub attribution: BTreeMap<String, String>,
     /// The path of each.
     pub from: BTreeMap<String, String>,
-    /// Paths whose values have been taken.
-    pub taken: Vec<String>,
+    /// Paths of the manifest whose values have been taken.
+    pub paths: Vec<String>,
+    /// Places of the user's mapping whose values have been taken: paths, or names of entries.
+    pub names: Vec<String>,
 }
 
 impl Found {

@@ -153,6 +153,22 @@ fn answers_become_fields_by_path_by_key_and_by_usual_names() {
 }
 
 #[test]
+fn a_path_of_the_record_hides_no_answer_of_its_name() {
+    let manifest = TYPEFORM
+        .replace(r#""definition.title"]"#, r#""name"]"#)
+        .replace("hidden.utm_campaign", "hidden.none");
+    let body = TYPEFORM_BODY
+        .replace(r#""form_id":"#, r#""name":"Book a demo","form_id":"#)
+        .replace(r#""ref":"full_name""#, r#""ref":"name""#);
+    for guess in ["", "guess = true\n"] {
+        let found = Case::new(&manifest.replace("[record]\n", &format!("[record]\n{guess}")));
+        let fields = found.webhook(&body).fields;
+        assert_eq!(fields["campaign"], "Book a demo");
+        assert_eq!(fields["full_name"], "Łukasz Nowak 🎉");
+    }
+}
+
+#[test]
 fn a_record_is_the_same_by_webhook_and_by_poll_and_its_marks_say_so() {
     let case = Case::new(TYPEFORM);
     let body: Value = serde_json::from_str(TYPEFORM_BODY).unwrap();

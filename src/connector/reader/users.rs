@@ -101,7 +101,7 @@ impl UserFields {
             let mut first = None;
             for place in &field.places {
                 if let Some(value) = at(place) {
-                    found.taken.push(place.text.clone());
+                    found.names.push(place.text.clone());
                     first = first.or(Some((value, place.text.clone())));
                 }
             }
