@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::ManifestSource;
+use super::mechanism::signature::{Denied, Request, Verifier};
 use crate::model::{EventMeta, Millis, NewEvent, SourceName};
 
 /// A request as it stands in a `.http` file.
@@ -81,6 +83,31 @@ impl HttpFile {
         })
     }
 
+    /// Its `Content-Type`; blank if there is none.
+    pub fn content_type(&self) -> &str {
+        self.headers.get("content-type").map_or("", String::as_str)
+    }
+
+    /// Whether it proves that the vendor sent it.
+    pub fn prove(&self, verifier: &Verifier, now: Millis) -> Result<(), Denied> {
+        let headers: HeaderMap = self
+            .headers
+            .iter()
+            .filter_map(|(name, value)| {
+                let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+                Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+            })
+            .collect();
+        let request = Request {
+            method: &self.method,
+            path: &self.path,
+            query: self.query.as_deref(),
+            headers: &headers,
+            body: &self.body,
+        };
+        verifier.verify(&request, now)
+    }
+
     /// The event that it becomes at the door of `source`. Of a manifest's only the headers that the
     /// manifest names are kept, and no query: a secret may stand there.
     pub fn into_event(
@@ -114,7 +141,7 @@ impl HttpFile {
         NewEvent {
             source,
             received_at,
-            content_type: header("content-type").unwrap_or_default(),
+            content_type: self.content_type().to_owned(),
             meta,
             body: self.body,
         }

@@ -175,6 +175,9 @@ impl<'p> Page<'p> {
 /// The texts at `paths` of a record or page, without a value of the whole: several at one path are
 /// joined by `;`, as a [`Taker`](super::select::Taker) joins them. What is no JSON has none.
 pub fn pick(json: &str, paths: &[&Path]) -> Vec<Option<String>> {
+    if paths.is_empty() {
+        return Vec::new();
+    }
     let plain: Option<Vec<&[Step]>> = paths.iter().map(|path| path.steps()).collect();
     if let Some(plain) = plain {
         return pick::texts(json, &plain);

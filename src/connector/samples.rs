@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::manifest::{Lookup, Manifest, Webhook};
+use super::manifest::{Manifest, Webhook};
 use super::mechanism::handshake::Handshakes;
+use super::mechanism::plan::{EachPlan, LookupPlan};
 use super::mechanism::redact::Redactor;
-use super::mechanism::signature::{Denied, Request, Verifier};
+use super::mechanism::signature::Verifier;
 use super::reader::Reader;
 use super::records::Page;
-use super::select::{Scope, Taker, Test};
+use super::select::Scope;
 use super::{HttpFile, ManifestSource, Path as JsonPath, PathError, time};
 use crate::config::{SecretRef, SourceConfig};
 use crate::model::{
@@ -286,14 +286,23 @@ impl<'s> Samples<'s> {
         let verifier = Verifier::new(webhook, &self.source.options, public_url.as_ref())
             .map_err(|error| malformed(error.to_string()))?;
         let mut problems = Vec::new();
-        if let Err(denied) = verify(&verifier, &file, now) {
+        if let Err(denied) = file.prove(&verifier, now) {
             problems.push(format!("it is refused at the door: {denied}"));
         }
-        if verify(&verifier, &changed(&file, in_header(webhook)), now).is_ok() {
+        if changed(&file, in_header(webhook))
+            .prove(&verifier, now)
+            .is_ok()
+        {
             problems.push("changed on its way, it is taken all the same".to_owned());
         }
         let greets = self.greets(stem, &file, now, &mut problems)?;
-        let ignored = greets || self.ignores(&file).map_err(malformed)?;
+        // A notice that there is something new is not looked into; its body may be blank.
+        let ignored = greets
+            || webhook.poll_now
+            || self
+                .source
+                .ignores(file.content_type(), &file.headers, &file.body)
+                .map_err(malformed)?;
         let redactor = webhook.redact.iter().map(|path| JsonPath::parse(path));
         let redacted = redactor
             .collect::<Result<Vec<_>, _>>()
@@ -332,8 +341,7 @@ impl<'s> Samples<'s> {
         };
         let handshakes = Handshakes::new(&webhook.handshake, &self.source.options)
             .map_err(|error| self.malformed(&name, error.message))?;
-        let content_type = file.headers.get("content-type").map_or("", String::as_str);
-        let body = super::mechanism::body::decode(webhook.body, content_type, &file.body);
+        let body = super::mechanism::body::decode(webhook.body, file.content_type(), &file.body);
         let body = body.unwrap_or_default();
         let scope = Scope {
             body: Some(&body),
@@ -360,29 +368,6 @@ impl<'s> Samples<'s> {
             path: self.folder.join(name),
             reason,
         }
-    }
-
-    fn ignores(&self, file: &HttpFile) -> Result<bool, String> {
-        let Some(webhook) = &self.source.manifest.webhook else {
-            return Ok(false);
-        };
-        // A notice that there is something new is not looked into; its body may be blank.
-        if webhook.poll_now {
-            return Ok(true);
-        }
-        let content_type = file.headers.get("content-type").map_or("", String::as_str);
-        let body = super::mechanism::body::decode(webhook.body, content_type, &file.body)
-            .map_err(|refusal| refusal.to_string())?;
-        let scope = Scope {
-            body: Some(&body),
-            headers: Some(&file.headers),
-            ..Scope::record(&body)
-        };
-        let tests = webhook.ignore_when.iter().map(Test::new);
-        let tests = tests
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| error.message)?;
-        Ok(tests.iter().any(|test| test.holds(&scope)))
     }
 
     fn poll(
@@ -435,35 +420,20 @@ impl<'s> Samples<'s> {
         };
         let name = format!("each-{poll}.json");
         let malformed = |error: PathError| self.malformed(&name, error.message);
-        let items = match &each.option {
-            Some(option) => {
-                let listed = self.source.options.list(option).into_iter();
-                listed.map(Value::String).collect()
-            }
-            None if self.folder.join(&name).exists() => {
-                let path = each.records.as_deref().unwrap_or_default();
-                let answer = self.json(&name)?;
-                let found = JsonPath::parse(path).map_err(malformed)?;
-                let found: Vec<Value> = found.all(&answer).into_iter().cloned().collect();
-                match &found[..] {
-                    [Value::Array(items)] => items.clone(),
-                    _ => found,
-                }
-            }
-            None => Vec::new(),
-        };
-        let skips = each.skip_when.iter().map(Test::new);
-        let skips = skips.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
-        let skipped = |item: &Value| skips.iter().any(|test| test.holds(&Scope::record(item)));
-        let mut bound = BTreeMap::new();
-        if let Some(item) = items.iter().find(|item| !skipped(item)) {
-            for (name, take) in &each.bind {
-                let taker = Taker::new(take).map_err(malformed)?;
-                let of_item = taker.bindings(name, &Scope::record(item));
-                bound.extend(of_item.unwrap_or_default());
-            }
+        let plan = EachPlan::new(each).map_err(malformed)?;
+        if let Some(option) = &each.option {
+            let listed = self.source.options.list(option);
+            return Ok(listed
+                .first()
+                .map(|value| plan.bound_to(value))
+                .unwrap_or_default());
         }
-        Ok(bound)
+        if !self.folder.join(&name).exists() {
+            return Ok(BTreeMap::new());
+        }
+        let answer = self.json(&name)?;
+        let mut items = plan.items(&answer).into_iter();
+        Ok(items.find_map(|item| plan.bound(item)).unwrap_or_default())
     }
 
     fn fetched(
@@ -508,44 +478,17 @@ impl<'s> Samples<'s> {
                 self.folder.join(&file).exists(),
                 self.source.manifest.lookup.get(name),
             ) {
-                context[name] = table(lookup, &self.json(&file)?);
+                let plan = LookupPlan::new(lookup)
+                    .map_err(|error| self.malformed(&file, error.message))?;
+                let answer = self.json(&file)?;
+                let entries = plan.rows(&answer).into_iter();
+                let table = entries.filter_map(|row| plan.entry(row));
+                context[name] = json!(table.collect::<BTreeMap<_, _>>());
             }
         }
         let is_empty = context.as_object().is_some_and(Map::is_empty);
         Ok((!is_empty).then_some(context))
     }
-}
-
-/// What a lookup makes of an answer.
-fn table(lookup: &Lookup, answer: &Value) -> Value {
-    let first = |paths: &[String], entry: &Value| {
-        paths.iter().find_map(|path| {
-            let mut texts = Vec::new();
-            super::select::add_texts(JsonPath::parse(path).ok()?.first(entry)?, &mut texts);
-            texts.into_iter().next()
-        })
-    };
-    let mut entries = BTreeMap::new();
-    for path in lookup
-        .list
-        .0
-        .iter()
-        .filter_map(|path| JsonPath::parse(path).ok())
-    {
-        let mut lists = path.all(answer);
-        // The list itself, or each of its items.
-        if let [Value::Array(items)] = lists[..] {
-            lists = items.iter().collect();
-        }
-        for entry in lists {
-            if let (Some(key), Some(value)) =
-                (first(&lookup.key.0, entry), first(&lookup.value.0, entry))
-            {
-                entries.entry(key).or_insert(value);
-            }
-        }
-    }
-    json!(entries)
 }
 
 fn polled(stream: &str, body: &[u8], door: Door, context: Option<Value>, now: Millis) -> NewEvent {
@@ -561,25 +504,6 @@ fn polled(stream: &str, body: &[u8], door: Door, context: Option<Value>, now: Mi
         },
         body: Bytes::copy_from_slice(body),
     }
-}
-
-fn verify(verifier: &Verifier, file: &HttpFile, now: Millis) -> Result<(), Denied> {
-    let headers: HeaderMap = file
-        .headers
-        .iter()
-        .filter_map(|(name, value)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
-        })
-        .collect();
-    let request = Request {
-        method: &file.method,
-        path: &file.path,
-        query: file.query.as_deref(),
-        headers: &headers,
-        body: &file.body,
-    };
-    verifier.verify(&request, now)
 }
 
 /// The same request with a byte changed wherever its proof may be: in the body's middle, at the end

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -7,6 +8,8 @@ use url::Url;
 
 use super::Options;
 use super::manifest::{Auth, Manifest, OptionSpec, OptionType};
+use super::mechanism::body;
+use super::select::{Scope, Test};
 
 /// A source of a connector that is a manifest.
 #[derive(Debug, Clone)]
@@ -71,6 +74,34 @@ impl ManifestSource {
         let is_set = |option: &str| self.options.is_set(option);
         self.manifest
             .way_to_sign_in(self.common.auth.as_deref(), &is_set)
+    }
+
+    /// Whether a webhook is answered and not kept. A body that cannot be read is none of those.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the manifest's conditions.
+    pub fn ignores(
+        &self,
+        content_type: &str,
+        headers: &BTreeMap<String, String>,
+        body: &[u8],
+    ) -> Result<bool, String> {
+        let Some(webhook) = &self.manifest.webhook else {
+            return Ok(false);
+        };
+        let Ok(body) = body::decode(webhook.body, content_type, body) else {
+            return Ok(false);
+        };
+        let scope = Scope {
+            body: Some(&body),
+            headers: Some(headers),
+            ..Scope::record(&body)
+        };
+        let tests = webhook.ignore_when.iter().map(Test::new);
+        let tests = tests.collect::<Result<Vec<_>, _>>();
+        let tests = tests.map_err(|error| error.message)?;
+        Ok(tests.iter().any(|test| test.holds(&scope)))
     }
 
     /// The options in effect; secrets only as where they are kept.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tracing::{debug, warn};
 
 use super::Page;
-use super::poll::{Poller, Stop};
+use super::poll::{Poller, Stop, named_only};
 use crate::connector::ManifestSource;
 use crate::connector::manifest::Fetch;
 use crate::connector::mechanism::call::{CallError, Next};
@@ -174,7 +174,7 @@ impl Poller {
             meta: EventMeta {
                 request_id: format!("fetch-{}-{}", task.event, task.ordinal),
                 door: Door::Fetch,
-                context: Some(Value::Object(context)),
+                context: Some(named_only(&context, &plan.fetch.lookups, &body)),
                 stream: Some(plan.fetch.name.clone()),
                 ..EventMeta::default()
             },

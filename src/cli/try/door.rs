@@ -1,11 +1,8 @@
 //! What a vendor's door would say to a webhook, before anything of it is kept.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::connector::mechanism::body;
-use crate::connector::mechanism::signature::{Request, Verifier};
-use crate::connector::select::{Scope, Test};
+use crate::connector::mechanism::signature::Verifier;
 use crate::connector::{HttpFile, ManifestSource};
 use crate::model::{Millis, NewEvent};
 
@@ -25,18 +22,9 @@ pub fn passed_over(
                 .to_owned(),
         );
     };
-    if let Ok(value) = body::decode(webhook.body, &event.content_type, &event.body) {
-        let scope = Scope {
-            body: Some(&value),
-            headers: Some(file.map_or(&event.meta.headers, |file| &file.headers)),
-            ..Scope::record(&value)
-        };
-        for condition in &webhook.ignore_when {
-            let test = Test::new(condition).map_err(|error| error.message)?;
-            if test.holds(&scope) {
-                return Ok(Some("answered, and not kept: `ignore_when` says so"));
-            }
-        }
+    let headers = file.map_or(&event.meta.headers, |file| &file.headers);
+    if source.ignores(&event.content_type, headers, &event.body)? {
+        return Ok(Some("answered, and not kept: `ignore_when` says so"));
     }
     // What is malformed is told by those who read it for good.
     Ok(webhook
@@ -56,21 +44,6 @@ pub fn refusal(
         Ok(verifier) => verifier,
         Err(error) => return Some(error.to_string()),
     };
-    let headers: HeaderMap = file
-        .headers
-        .iter()
-        .filter_map(|(name, value)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
-        })
-        .collect();
-    let request = Request {
-        method: &file.method,
-        path: &file.path,
-        query: file.query.as_deref(),
-        headers: &headers,
-        body: &file.body,
-    };
-    let denied = verifier.verify(&request, now).err()?;
+    let denied = file.prove(&verifier, now).err()?;
     Some(denied.to_string())
 }

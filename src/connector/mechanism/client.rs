@@ -91,11 +91,6 @@ impl VendorClient {
         })
     }
 
-    /// How the source signs in.
-    pub fn sign_in(&self) -> &Arc<SignIn> {
-        &self.sign_in
-    }
-
     /// What may be shown of its credential.
     pub async fn facts(&self) -> Result<CredentialFacts, CallError> {
         self.sign_in.facts(&self.edge).await

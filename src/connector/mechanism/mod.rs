@@ -7,6 +7,7 @@ pub mod client;
 pub mod cursor;
 pub mod handshake;
 pub mod paging;
+pub mod plan;
 pub mod rate;
 pub mod redact;
 pub mod request;

@@ -187,12 +187,6 @@ pub fn advance(paging: &Paging, walk: &mut Walk, facts: &Facts) -> Result<bool, 
     Ok(true)
 }
 
-/// Goes back to the first page, from where it asked.
-pub fn restart(walk: &mut Walk) {
-    walk.position = Position::First;
-    walk.restarts += 1;
-}
-
 /// Asks for half as many from here on; none if there is nothing to halve.
 pub fn shrink(paging: &Paging, walk: &mut Walk) -> Option<u32> {
     let before = walk.size.or(paging.size).filter(|size| *size > 1)?;

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::plan::{EachPlan, PagingPlan, Stream};
-use super::reader::flat;
 use super::{Poller, Stop};
 use crate::connector::Path;
 use crate::connector::manifest::Template;
 use crate::connector::mechanism::call::{Answer, Next, Request, Target};
 use crate::connector::mechanism::cursor::{Rules, State, Walk};
 use crate::connector::mechanism::paging::{self, Facts};
+use crate::connector::mechanism::plan::{EachPlan, PagingPlan, Stream};
 use crate::connector::mechanism::request::{Names, Parts, build};
-use crate::connector::select::Scope;
 use crate::model::Millis;
 
 /// The most items of a poll.
@@ -79,17 +77,12 @@ impl Poller {
 
     /// Those of an option.
     fn listed(&self, each: &EachPlan, option: &str) -> Vec<Item> {
-        let name = each.bind.first().map(|(name, _)| name.clone());
         let mut seen = BTreeSet::new();
         let values = self.source.config.options.list(option).into_iter();
         values
             .filter(|value| seen.insert(value.clone()))
             .map(|value| Item {
-                bound: name
-                    .clone()
-                    .map(|name| (name, value.clone()))
-                    .into_iter()
-                    .collect(),
+                bound: each.bound_to(&value),
                 key: Some(value),
                 fingerprint: None,
             })
@@ -118,7 +111,7 @@ impl Poller {
         let mut seen = BTreeSet::new();
         let parts = Parts::get(path, &each.each.query);
         self.whole_list(parts, &own, &each.paging, |page, _| {
-            let records = flat(each.records.all(page));
+            let records = each.items(page);
             for record in &records {
                 if let Some(item) = each.item(record)
                     && is_wanted(only.as_deref(), &item)
@@ -221,14 +214,7 @@ impl From<Stop> for AskError {
 impl EachPlan {
     /// The item that `record` describes; none if it is left out.
     fn item(&self, record: &Value) -> Option<Item> {
-        let scope = Scope::record(record);
-        if self.skip_when.iter().any(|test| test.holds(&scope)) {
-            return None;
-        }
-        let mut bound = BTreeMap::new();
-        for (name, taker) in &self.bind {
-            bound.extend(taker.bindings(name, &scope).unwrap_or_default());
-        }
+        let bound = self.bound(record)?;
         let key = self.key(&bound)?.to_owned();
         Some(Item {
             key: Some(key),

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::plan::LookupPlan;
-use super::reader::flat;
 use super::{Poller, Stop};
 use crate::connector::manifest::Template;
+use crate::connector::mechanism::plan::LookupPlan;
 use crate::connector::mechanism::request::Parts;
-use crate::connector::select::Scope;
 
 /// The most entries of a table: it is stored with each record.
 const MOST_ENTRIES: usize = 5_000;
@@ -53,16 +51,13 @@ impl Poller {
         let mut table = Map::new();
         let parts = Parts::from(&plan.lookup);
         self.whole_list(parts, bound, &plan.paging, |page, _| {
-            let entries = flat(plan.list.iter().flat_map(|path| path.all(page)).collect());
-            for entry in &entries {
-                let scope = Scope::record(entry);
-                if let Some((key, value)) = plan.key.text(&scope).zip(plan.value.text(&scope))
-                    && table.len() < MOST_ENTRIES
-                {
+            let rows = plan.rows(page);
+            for (key, value) in rows.iter().filter_map(|row| plan.entry(row)) {
+                if table.len() < MOST_ENTRIES {
                     table.insert(key, Value::String(value));
                 }
             }
-            entries.into_iter().map(Value::to_string).collect()
+            rows.into_iter().map(Value::to_string).collect()
         })
         .await?;
         Ok(table)

@@ -8,7 +8,6 @@
 mod items;
 mod lease;
 mod lookups;
-pub mod plan;
 pub mod reader;
 pub mod request;
 mod run;
@@ -35,10 +34,10 @@ use crate::store::{CursorMove, Lease, Store, StoreError};
 use crate::telemetry::Metrics;
 
 use items::Item;
-pub use plan::Plan;
 pub use reader::{ManifestReader, PageReader};
 pub use run::Hints;
 pub use source::{PollSource, SourceError};
+pub(in crate::ingest) use walk::named_only;
 
 /// So many lists in a row that cannot be read: it is the vendor, or the account.
 const FAILURES_OF_ALL: usize = 5;

@@ -7,11 +7,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::plan::{Stream, Words};
 use crate::connector::manifest::{Of, PagingStyle, TimeFormat};
+use crate::connector::mechanism::plan::{Stream, Words};
 use crate::connector::reader::Reader;
 use crate::connector::records::{self, Page};
-use crate::connector::select::add_texts;
 use crate::connector::time;
 use crate::connector::{ManifestSource, Path, PathError};
 use crate::model::Millis;
@@ -175,24 +174,4 @@ fn bytes_of(record: &str, page: &Bytes) -> Bytes {
 
 fn parsed(paths: &[String]) -> Result<Vec<Path>, PathError> {
     paths.iter().map(|path| Path::parse(path)).collect()
-}
-
-/// Values, lists among them taken apart.
-pub fn flat(values: Vec<&Value>) -> Vec<&Value> {
-    let mut all = Vec::new();
-    for value in values {
-        match value {
-            Value::Array(items) => all.extend(items),
-            Value::Null => {}
-            other => all.push(other),
-        }
-    }
-    all
-}
-
-/// The first text there.
-pub fn text(path: &Path, value: &Value) -> Option<String> {
-    let mut texts = Vec::new();
-    add_texts(path.first(value)?, &mut texts);
-    texts.into_iter().next()
 }

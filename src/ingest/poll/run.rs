@@ -219,7 +219,7 @@ impl Poller {
         self.take_orders(rounds, state, now).await;
         let is_polling = rounds.iter().any(|(kind, _)| *kind == POLL);
         // What is held waits for its time, whatever hints come.
-        if times.hinted && !is_polling && state.paused.is_none() && state.failing.is_none() {
+        if times.hinted && !is_polling && state.paused.is_none() && times.failures == 0 {
             times.hinted = false;
             times.all_due(now);
         }
@@ -336,8 +336,9 @@ impl Poller {
         state: &mut SourceState,
     ) {
         let now = self.clock.now();
-        let was_held = [state.paused.take(), state.failing.take()];
-        if was_held.iter().any(Option::is_some) {
+        let before = state.failing.take();
+        let is_well = round.trouble.is_none();
+        if (state.paused.take().is_some() || before.is_some()) && is_well {
             info!(source = %self.source.name, "the source is read again");
         }
         times.failures = 0;
@@ -351,7 +352,7 @@ impl Poller {
                 state.last = Some(round.tally);
                 state.next = times.poll;
                 if let Some(trouble) = &round.trouble {
-                    self.note_trouble(trouble, times, state, now);
+                    state.failing = Some(self.of_a_part(trouble, before, times, now));
                 } else if complete.is_some() {
                     state.complete = complete;
                     state.warned_days = None;
@@ -400,15 +401,24 @@ impl Poller {
         state.credential = Some(facts);
     }
 
-    /// Some of the lists could not be read: the others go on.
-    fn note_trouble(&self, trouble: &Trouble, times: &Times, state: &mut SourceState, now: Millis) {
-        warn!(source = %self.source.name, code = trouble.code, hint = trouble.hint, "a part of the source cannot be read, the rest is: {}", trouble.message);
-        state.failing = Some(Held {
+    /// Some of the lists could not be read: the others go on. Told when it begins.
+    fn of_a_part(
+        &self,
+        trouble: &Trouble,
+        before: Option<Held>,
+        times: &Times,
+        now: Millis,
+    ) -> Held {
+        let before = before.filter(|held| held.trouble == *trouble);
+        if before.is_none() {
+            warn!(source = %self.source.name, code = trouble.code, hint = trouble.hint, "a part of the source cannot be read, the rest is: {}", trouble.message);
+        }
+        Held {
             trouble: trouble.clone(),
-            since: now,
+            since: before.as_ref().map_or(now, |held| held.since),
             next: times.poll.unwrap_or(now),
-            times: 1,
-        });
+            times: before.map_or(1, |held| held.times.saturating_add(1)),
+        }
     }
 
     /// Whether another node has read all polls since the moment at which they were due.
@@ -694,3 +704,47 @@ const USUAL: &str = "*/15 * * * *";
 
 /// When a source is compared with its vendor, if it does not say.
 const DAILY: &str = "23 3 * * *";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_poll_has_its_own_times() {
+        let every = |name: &str, written: &str| StreamTime {
+            name: name.to_owned(),
+            schedule: Schedule::parse(written, None, "demo").unwrap(),
+            next: Some(Millis(0)),
+            complete: None,
+        };
+        let mut times = Times {
+            poll: Some(Millis(0)),
+            streams: vec![
+                every("often", "*/15 * * * *"),
+                every("rarely", "30 4 * * *"),
+            ],
+            reconcile: None,
+            fetch: Millis(0),
+            more_fetches: false,
+            reconciles: None,
+            taken: HashSet::new(),
+            hinted: false,
+            failures: 0,
+            refused: None,
+        };
+        let minute = 60_000;
+        // At its start, all of them; until all were read, nothing is complete.
+        assert_eq!(times.due(Millis(1)).len(), 2);
+        let often = BTreeSet::from(["often".to_owned()]);
+        assert_eq!(times.read(Some(&often), Millis(1), Millis(minute)), None);
+        assert_eq!(times.poll, Some(Millis(0)), "the other one is still due");
+        assert_eq!(times.read(None, Millis(2), Millis(minute)), Some(Millis(2)));
+        let next = times.poll.unwrap();
+        assert!((15 * minute..16 * minute).contains(&next.0), "{next}");
+        assert_eq!(times.due(next), often);
+        // What was read last is as old as the oldest of them.
+        assert_eq!(times.read(Some(&often), next, next), Some(Millis(2)));
+        times.all_due(next);
+        assert_eq!(times.due(next).len(), 2, "whatever their schedules say");
+    }
+}

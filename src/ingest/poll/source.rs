@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ManifestReader, PageReader, Plan};
+use super::{ManifestReader, PageReader};
 use crate::config::{Config, SourceConfig};
 use crate::connector::mechanism::auth::{Edge, Overrides, Vault};
 use crate::connector::mechanism::call::Vendor;
 use crate::connector::mechanism::client::{VendorClient, hosts};
+use crate::connector::mechanism::plan::Plan;
 use crate::connector::mechanism::rate::Accounts;
 use crate::connector::reader::Reader;
 use crate::connector::{ConnectorOptions, ManifestSource};

@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 use tracing::{debug, info, warn};
 
 use super::items::{Item, days_ago};
-use super::plan::Stream;
 use super::reader::{RawRecord, ReadPage};
 use super::{Job, Poller, Round, Stop, Trouble};
 use crate::connector::mechanism::call::{Answer, CallError, Next, Request, Target};
 use crate::connector::mechanism::cursor::{Mark, State, Walk};
 use crate::connector::mechanism::paging::{self, Facts};
+use crate::connector::mechanism::plan::Stream;
 use crate::connector::mechanism::request::{Names, Parts, build};
 use crate::edge::shutdown::Shutdown;
 use crate::ingest::Page;
@@ -223,8 +223,9 @@ impl Poller {
                 )
             })?;
         let marks = marks(list, &read, walk);
-        let Sorted { fates, fresh } = self.sort(&read.records, &marks, list, walk, round).await?;
-        let facts = self.facts(&read, &marks);
+        let sorted = self.sort(&read.records, &marks, list, walk, round).await?;
+        let Sorted { ids, fates, fresh } = sorted;
+        let facts = self.facts(&read, &ids, &marks);
         let rules = &list.stream.rules;
         let is_before = |mark: &Option<Mark>| rules.is_before(walk, mark.as_ref());
         let stops = rules.stops() && !marks.is_empty() && marks.iter().all(is_before);
@@ -268,11 +269,12 @@ impl Poller {
         Ok(is_last)
     }
 
-    fn facts(&self, read: &ReadPage, marks: &[Option<Mark>]) -> Facts {
+    fn facts(&self, read: &ReadPage, ids: &[Vec<(i64, i64)>], marks: &[Option<Mark>]) -> Facts {
         let hash = |text: &str| self.store.record_hash(&self.source.name, text);
-        let ids = read.records.iter().map(|record| match &*record.ids {
+        let records = read.records.iter().zip(ids);
+        let ids = records.map(|(record, ids)| match &**ids {
             [] => hash(&String::from_utf8_lossy(&record.body)),
-            ids => ids.iter().fold(0, |all, (id, _)| all ^ hash(id)),
+            ids => ids.iter().fold(0, |all, (id, _)| all ^ id),
         });
         Facts {
             ids: ids.collect(),
@@ -351,7 +353,7 @@ impl Poller {
             let unknown: Vec<_> = unknown.collect();
             round.tally.missing += self.missing(&unknown, &mut round.waited).await?;
         }
-        Ok(Sorted { fates, fresh })
+        Ok(Sorted { ids, fates, fresh })
     }
 
     fn event(
@@ -363,9 +365,7 @@ impl Poller {
         now: Millis,
     ) -> NewEvent {
         let lookups = &list.stream.poll.lookups;
-        let has_context = context
-            .as_object()
-            .is_some_and(|context| !context.is_empty());
+        let context = context.as_object().filter(|context| !context.is_empty());
         NewEvent {
             source: self.source.name.clone(),
             received_at: now,
@@ -373,7 +373,7 @@ impl Poller {
             meta: EventMeta {
                 request_id: format!("{}-{}-{}", list.stream.name(), walk.began.0, walk.pages),
                 door: Door::Poll,
-                context: has_context.then(|| named_only(context, lookups, &record.body)),
+                context: context.map(|context| named_only(context, lookups, &record.body)),
                 stream: Some(list.stream.name().to_owned()),
                 ..EventMeta::default()
             },
@@ -477,24 +477,13 @@ impl Poller {
             }
             Next::Restart if walk.restarts < MOST_RESTARTS => {
                 info!(source = %self.source.name, cursor = list.key, code = error.code, "the vendor's page token is no longer good; the walk begins anew");
-                let restarts = walk.restarts + 1;
-                let rules = &list.stream.rules;
-                *walk = rules.begin(
-                    &place.state,
-                    self.source.plan.start,
-                    round.job.span(),
-                    self.clock.now(),
-                );
-                walk.restarts = restarts;
+                self.begin_anew(list, walk, &place.state, round.job);
                 false
             }
             // After a while away: some vendors say so of a page token in no other way.
             Next::Pause if error.code == REFUSED && walk.pages > 0 && walk.restarts == 0 => {
                 info!(source = %self.source.name, cursor = list.key, "the vendor does not go on with the walk; it begins anew");
-                let rules = &list.stream.rules;
-                let (start, span) = (self.source.plan.start, round.job.span());
-                *walk = rules.begin(&place.state, start, span, self.clock.now());
-                walk.restarts = 1;
+                self.begin_anew(list, walk, &place.state, round.job);
                 false
             }
             Next::Shrink => match paging::shrink(&list.stream.paging.paging, walk) {
@@ -520,6 +509,14 @@ impl Poller {
         }
         self.save(list, place, round.job, lease).await?;
         Ok(is_done)
+    }
+
+    /// The same walk from its first page.
+    fn begin_anew(&self, list: &List<'_>, walk: &mut Walk, state: &State, job: Job) {
+        let restarts = walk.restarts + 1;
+        let (start, now) = (self.source.plan.start, self.clock.now());
+        *walk = list.stream.rules.begin(state, start, job.span(), now);
+        walk.restarts = restarts;
     }
 
     async fn save(
@@ -580,6 +577,8 @@ impl Poller {
 
 /// The records of a page, sorted.
 struct Sorted {
+    /// Ids and versions of each, hashed.
+    ids: Vec<Vec<(i64, i64)>>,
     fates: Vec<Fate>,
     /// Ids and versions of those that are taken.
     fresh: HashSet<(i64, i64)>,
@@ -619,25 +618,33 @@ fn marks(list: &List<'_>, read: &ReadPage, walk: &mut Walk) -> Vec<Option<Mark>>
 
 /// The context with those entries of its lookups alone that the record names: a table of all tags
 /// beside each contact would be larger than the contact.
-pub(in crate::ingest) fn named_only(context: &Value, lookups: &[String], record: &[u8]) -> Value {
-    let mut context = context.clone();
-    let tables = lookups
-        .iter()
-        .filter(|name| context[name.as_str()].is_object());
-    let tables: Vec<String> = tables.cloned().collect();
-    if tables.is_empty() {
-        return context;
-    }
+pub(in crate::ingest) fn named_only(
+    context: &Map<String, Value>,
+    lookups: &[String],
+    record: &[u8],
+) -> Value {
     let mut named = HashSet::new();
-    if let Ok(record) = serde_json::from_slice::<Value>(record) {
+    if !lookups.is_empty()
+        && let Ok(record) = serde_json::from_slice(record)
+    {
         add_names(record, &mut named);
     }
-    for table in tables {
-        if let Some(entries) = context[&table].as_object_mut() {
-            entries.retain(|key, _| named.contains(key));
-        }
-    }
-    context
+    let kept = context.iter().map(|(name, value)| {
+        let table = value.as_object().filter(|_| lookups.contains(name));
+        let value = match table {
+            Some(table) => {
+                let entries = named.iter().filter_map(|name| table.get_key_value(name));
+                Value::Object(
+                    entries
+                        .map(|(name, entry)| (name.clone(), entry.clone()))
+                        .collect(),
+                )
+            }
+            None => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    Value::Object(kept.collect())
 }
 
 /// All texts and numbers in a value, and the names of its members.
@@ -688,5 +695,31 @@ impl Trouble {
         } else {
             format!("{} ({}); {}", self.message, self.code, self.hint)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_lookups_a_record_keeps_what_it_names() {
+        let context = json!({
+            "form": "F1",
+            "tags": { "7": "vip", "8": "old" },
+            "fields": { "plan": "Plan" }
+        });
+        let context = context.as_object().unwrap();
+        let lookups = ["tags".to_owned(), "fields".to_owned()];
+        let record = br#"{"tag":[7],"values":{"plan":"b"}}"#;
+        assert_eq!(
+            named_only(context, &lookups, record),
+            json!({ "form": "F1", "tags": { "7": "vip" }, "fields": { "plan": "Plan" } })
+        );
+        let expected = json!({ "form": "F1", "tags": {}, "fields": {} });
+        assert_eq!(named_only(context, &lookups, b"torn"), expected);
+        assert_eq!(&named_only(context, &[], record), &json!(context));
     }
 }

@@ -484,9 +484,31 @@ async fn a_disabled_key_stops_the_walk_until_a_person_has_replaced_it_and_nobody
     test.clock.advance(Duration::from_secs(15 * 60));
     test.until("it is asked", async || vendor.asked("/members") > 0)
         .await;
+    let sources = async || {
+        let output = test.command(&["sources"]).await;
+        let said = String::from_utf8(output.stdout).unwrap();
+        (output.status.success(), said)
+    };
+    test.until("people are told", async || {
+        let (is_well, said) = sources().await;
+        !is_well && said.contains("PAUSED") && said.contains("[vendor.signed_out]")
+    })
+    .await;
     // The secret's file is rotated; nobody restarts anything.
     vendor.secret("key", "another-us21");
     polled(&vendor, &test, 1).await;
+    test.until("it is well again", async || {
+        let (is_well, said) = sources().await;
+        is_well && said.contains("read to the end") && said.contains("credential (api_key)")
+    })
+    .await;
+    let json = test.command(&["sources", "--json"]).await.stdout;
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    let mut listed = json.as_array().unwrap().iter();
+    let news = listed.find(|source| source["source"] == "news").unwrap();
+    assert_eq!(news["connector"], "mailchimp");
+    assert!(news["last"]["read"].as_u64().unwrap() > 0);
+    assert!(news["paused"].is_null());
     assert_eq!(test.leads().len(), 1);
     assert_ne!(test.ends(End::Synced).await, 0);
 }

@@ -161,23 +161,8 @@ async fn a_comparison_brings_what_is_missing_and_counts_only_what_is_old() {
 
 #[tokio::test]
 async fn items_have_cursors_of_their_own_and_unchanged_ones_are_left_alone() {
-    let manifest = r#"
-        name = "stand-in"
-        title = "x"
-        help = "x"
-        [poll]
-        path = "/items"
-        query = { since = "{cursor}", form = "{form}" }
-        records = "items"
-        cursor = { from = "at", format = "rfc3339_seconds" }
-        paging = { style = "page", query = "page", size = 50, size_query = "limit" }
-        each = { path = "/items", query = { list = "forms" }, records = "items", as = { form = "id" }, changed_by = ["version"], paging = { style = "page", query = "page", size = 50, size_query = "limit" } }
-        [record]
-        id = [{ from = "form", of = "context" }, { from = "id" }]
-        version = "version"
-    "#;
     // The stand-in lists its own records as items, which is as good as any list.
-    let ground = Ground::with(manifest, Style::Page, rows(3, 1), serde_json::json!({}));
+    let ground = Ground::with(&forms(50), Style::Page, rows(3, 1), serde_json::json!({}));
     let node = ground.start().await;
     assert_eq!(node.round(Job::Poll).await.new, 9);
     let source = SourceName::new("demo");
@@ -203,22 +188,7 @@ async fn items_have_cursors_of_their_own_and_unchanged_ones_are_left_alone() {
 
 #[tokio::test]
 async fn what_changes_in_an_item_while_its_walk_is_interrupted_is_read_afterwards() {
-    let manifest = r#"
-        name = "stand-in"
-        title = "x"
-        help = "x"
-        [poll]
-        path = "/items"
-        query = { since = "{cursor}", form = "{form}" }
-        records = "items"
-        cursor = { from = "at", format = "rfc3339_seconds" }
-        paging = { style = "page", query = "page", size = 2, size_query = "limit" }
-        each = { path = "/items", query = { list = "forms" }, records = "items", as = { form = "id" }, changed_by = ["version"], paging = { style = "page", query = "page", size = 50, size_query = "limit" } }
-        [record]
-        id = [{ from = "form", of = "context" }, { from = "id" }]
-        version = "version"
-    "#;
-    let ground = Ground::with(manifest, Style::Page, rows(3, 1), serde_json::json!({}));
+    let ground = Ground::with(&forms(2), Style::Page, rows(3, 1), serde_json::json!({}));
     let node = ground.start().await;
     let (_trigger, shutdown) = shutdown::channel();
     let source = SourceName::new("demo");

@@ -6,13 +6,13 @@ use super::vendor::{Fault, retry};
 use super::*;
 use crate::connector::mechanism::call::Next;
 
-struct Running {
+pub struct Running {
     stop: shutdown::Trigger,
     task: tokio::task::JoinHandle<()>,
-    hints: Hints,
+    pub hints: Hints,
 }
 
-fn run(node: &Node) -> Running {
+pub fn run(node: &Node) -> Running {
     let (stop, stopping) = shutdown::channel();
     let hints = Hints::new([SourceName::new("demo")]);
     let (poller, told) = (Arc::clone(&node.poller), hints.clone());
@@ -21,7 +21,7 @@ fn run(node: &Node) -> Running {
 }
 
 impl Running {
-    async fn stop(self, node: Node) {
+    pub async fn stop(self, node: Node) {
         self.stop.stop();
         self.task.await.unwrap();
         node.die().await;
@@ -29,7 +29,7 @@ impl Running {
 }
 
 /// Moves the clock on until `done`: a loop sleeps by it.
-async fn until(ground: &Ground, step: Duration, mut done: impl AsyncFnMut() -> bool) {
+pub async fn until(ground: &Ground, step: Duration, mut done: impl AsyncFnMut() -> bool) {
     for _ in 0..2_000 {
         if done().await {
             return;
@@ -42,7 +42,7 @@ async fn until(ground: &Ground, step: Duration, mut done: impl AsyncFnMut() -> b
     panic!("it never comes");
 }
 
-async fn state(node: &Node) -> SourceState {
+pub async fn state(node: &Node) -> SourceState {
     SourceState::load(&node.store, &SourceName::new("demo"))
         .await
         .unwrap()

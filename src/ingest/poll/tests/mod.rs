@@ -1,6 +1,7 @@
 mod crashes;
 mod faults;
 mod fetches;
+mod lists;
 mod loops;
 mod vendor;
 
@@ -163,6 +164,28 @@ fn what(body: &[u8]) -> (String, u64) {
     (
         value["id"].as_str().unwrap().to_owned(),
         value["version"].as_u64().unwrap(),
+    )
+}
+
+/// A vendor with several lists, of which each page has `size` records. The stand-in lists its own
+/// records as lists, which is as good as any.
+fn forms(size: usize) -> String {
+    format!(
+        r#"
+        name = "stand-in"
+        title = "x"
+        help = "x"
+        [poll]
+        path = "/items"
+        query = {{ since = "{{cursor}}", form = "{{form}}" }}
+        records = "items"
+        cursor = {{ from = "at", format = "rfc3339_seconds" }}
+        paging = {{ style = "page", query = "page", size = {size}, size_query = "limit" }}
+        each = {{ path = "/items", query = {{ list = "forms" }}, records = "items", as = {{ form = "id" }}, changed_by = ["version"], paging = {{ style = "page", query = "page", size = 50, size_query = "limit" }} }}
+        [record]
+        id = [{{ from = "form", of = "context" }}, {{ from = "id" }}]
+        version = "version"
+        "#
     )
 }
 

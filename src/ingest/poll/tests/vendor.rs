@@ -9,6 +9,7 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::connector::mechanism::auth::CredentialFacts;
 use crate::connector::mechanism::call::{Answer, CallError, Next, Request, Target, Vendor};
 
 /// One record.
@@ -118,6 +119,8 @@ impl Style {
 pub enum Fault {
     /// This.
     Error(Next),
+    /// That it does not take the request.
+    Refused,
     /// Half a page of JSON.
     Torn,
 }
@@ -137,6 +140,10 @@ pub struct State {
     pub changes: BTreeMap<u64, Change>,
     /// Tokens of walks that began before this call are no longer good.
     pub tokens_since: u64,
+    /// Whatever is asked for with this in its address is refused.
+    pub refused: Option<&'static str>,
+    /// What is known of the credential.
+    pub credential: Option<CredentialFacts>,
     pub calls: u64,
     /// The targets of all calls.
     pub asked: Vec<String>,
@@ -276,6 +283,13 @@ impl Vendor for StandIn {
         if let Some(Fault::Error(next)) = fault {
             return Err(error(next));
         }
+        let is_refused = state.refused.is_some_and(|part| target.contains(part));
+        if is_refused || matches!(fault, Some(Fault::Refused)) {
+            return Err(CallError {
+                code: "vendor.refused",
+                ..error(Next::Pause)
+            });
+        }
         let query = target.split_once('?').map_or("", |(_, query)| query);
         let mut query: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes())
             .into_owned()
@@ -290,6 +304,10 @@ impl Vendor for StandIn {
             headers: HeaderMap::new(),
             body: Bytes::from(body),
         })
+    }
+
+    async fn credential(&self) -> Option<CredentialFacts> {
+        self.state.lock().credential.clone()
     }
 }
 

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-use super::reader::text;
-
+use super::cursor::Rules;
 use crate::connector::ManifestSource;
 use crate::connector::manifest::{Each, Lookup, Of, OneOrMany, Paging, PagingStyle, Poll, Take};
-use crate::connector::mechanism::cursor::Rules;
 use crate::connector::records::Page;
-use crate::connector::select::{Scope, Taker, Test};
+use crate::connector::select::{Scope, Taker, Test, add_texts};
 use crate::connector::time;
 use crate::connector::{Path, PathError, Step};
 use crate::model::Millis;
@@ -139,7 +137,8 @@ impl Stream {
 }
 
 impl EachPlan {
-    fn new(each: &Each) -> Result<Self, PathError> {
+    /// Parses its paths.
+    pub fn new(each: &Each) -> Result<Self, PathError> {
         let bind = each
             .bind
             .iter()
@@ -158,6 +157,32 @@ impl EachPlan {
         })
     }
 
+    /// The items in an answer.
+    pub fn items<'v>(&self, page: &'v Value) -> Vec<&'v Value> {
+        flat(self.records.all(page))
+    }
+
+    /// The names that an item of an answer binds; none if it is left out.
+    pub fn bound(&self, item: &Value) -> Option<BTreeMap<String, String>> {
+        let scope = Scope::record(item);
+        if self.skip_when.iter().any(|test| test.holds(&scope)) {
+            return None;
+        }
+        let mut bound = BTreeMap::new();
+        for (name, taker) in &self.bind {
+            bound.extend(taker.bindings(name, &scope).unwrap_or_default());
+        }
+        Some(bound)
+    }
+
+    /// The name that a value of the option's list binds.
+    pub fn bound_to(&self, value: &str) -> BTreeMap<String, String> {
+        let name = self.bind.first().map(|(name, _)| name.clone());
+        name.into_iter()
+            .map(|name| (name, value.to_owned()))
+            .collect()
+    }
+
     /// The value that tells items apart.
     pub fn key<'b>(&self, bound: &'b BTreeMap<String, String>) -> Option<&'b str> {
         let named = self.each.key.as_ref().or_else(|| {
@@ -173,7 +198,8 @@ impl EachPlan {
 }
 
 impl LookupPlan {
-    fn new(lookup: &Lookup) -> Result<Self, PathError> {
+    /// Parses its paths.
+    pub fn new(lookup: &Lookup) -> Result<Self, PathError> {
         let taker = |paths: &OneOrMany| {
             Taker::new(&Take {
                 from: paths.0.clone(),
@@ -187,6 +213,17 @@ impl LookupPlan {
             value: taker(&lookup.value)?,
             paging: PagingPlan::new(&lookup.paging)?,
         })
+    }
+
+    /// The entries in an answer, as they stand there.
+    pub fn rows<'v>(&self, page: &'v Value) -> Vec<&'v Value> {
+        flat(self.list.iter().flat_map(|path| path.all(page)).collect())
+    }
+
+    /// What an entry adds to the table.
+    pub fn entry(&self, row: &Value) -> Option<(String, String)> {
+        let scope = Scope::record(row);
+        self.key.text(&scope).zip(self.value.text(&scope))
     }
 }
 
@@ -314,6 +351,26 @@ fn next_link(value: &str) -> Option<String> {
 
 fn paths(texts: &[String]) -> Result<Vec<Path>, PathError> {
     texts.iter().map(|text| Path::parse(text)).collect()
+}
+
+/// Values, lists among them taken apart.
+pub fn flat(values: Vec<&Value>) -> Vec<&Value> {
+    let mut all = Vec::new();
+    for value in values {
+        match value {
+            Value::Array(items) => all.extend(items),
+            Value::Null => {}
+            other => all.push(other),
+        }
+    }
+    all
+}
+
+/// The first text there.
+pub fn text(path: &Path, value: &Value) -> Option<String> {
+    let mut texts = Vec::new();
+    add_texts(path.first(value)?, &mut texts);
+    texts.into_iter().next()
 }
 
 #[cfg(test)]
