@@ -11,7 +11,9 @@ use super::{Exit, output};
 use crate::config::Secret;
 use crate::edge::clock::SystemClock;
 use crate::edge::shutdown::{self, Signals};
-use crate::sandbox::{CustomField, DuplicateRule, Faults, RsaPublicKey, Sandbox, SandboxOptions};
+use crate::sandbox::{
+    CustomField, DuplicateMatch, DuplicateRule, Faults, RsaPublicKey, Sandbox, SandboxOptions,
+};
 
 /// Serve a Salesforce org in memory: for trying things out, tests and dry runs
 #[derive(Debug, clap::Args)]
@@ -45,9 +47,18 @@ pub struct SandboxArgs {
     /// API calls allowed in 24 hours
     #[arg(long, value_name = "CALLS", default_value_t = 100_000)]
     daily_limit: u64,
-    /// A duplicate rule on equal e-mail addresses
+    /// A duplicate rule of leads and contacts
     #[arg(long, value_name = "ACTION")]
     duplicate_rule: Option<DuplicateAction>,
+    /// What the duplicate rule takes for the same person
+    #[arg(long, value_name = "MATCH", default_value = "email")]
+    duplicate_match: MatchedBy,
+    /// A campaign that is there and active
+    #[arg(long = "campaign", value_name = "NAME")]
+    campaigns: Vec<String>,
+    /// Keep field history of leads
+    #[arg(long)]
+    lead_history: bool,
     /// A lead assignment rule that gives leads to a queue of this name
     #[arg(long, value_name = "QUEUE")]
     assignment_queue: Option<String>,
@@ -80,6 +91,15 @@ enum DuplicateAction {
     Block,
 }
 
+/// What is a duplicate.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum MatchedBy {
+    /// An equal e-mail address.
+    Email,
+    /// Salesforce's standard equation of names, e-mail address, phone, title and company.
+    Standard,
+}
+
 impl SandboxArgs {
     fn options(self) -> Result<SandboxOptions, String> {
         let faults = Faults {
@@ -87,6 +107,8 @@ impl SandboxArgs {
             row_lock_rate: self.fault_lock,
             lost_answer_rate: self.fault_lost,
             latency_ms: self.latency_ms,
+            late_commit_ms: 0,
+            late_commit_rate: 0.0,
             requests_per_token: self.token_requests,
             at_most: None,
         };
@@ -109,6 +131,12 @@ impl SandboxArgs {
                 DuplicateAction::Alert => DuplicateRule::Alert,
                 DuplicateAction::Block => DuplicateRule::Block,
             }),
+            duplicate_match: match self.duplicate_match {
+                MatchedBy::Email => DuplicateMatch::Email,
+                MatchedBy::Standard => DuplicateMatch::Standard,
+            },
+            campaigns: self.campaigns,
+            lead_history: self.lead_history,
             assignment_queue: self.assignment_queue,
             faults,
             seed: self.seed,

@@ -13,6 +13,8 @@ pub(super) struct Draft {
     pub(super) values: Vec<(FieldIx, Option<Value>)>,
     /// References that are given by the target's external id.
     pub(super) parents: Vec<Parent>,
+    /// Whether a person wrote it, whom field-level security of the API user does not bind.
+    by_person: bool,
 }
 
 /// A reference in the form `"Campaign": {"Key__c": "x"}`.
@@ -29,7 +31,15 @@ pub(super) struct Parent {
 impl Draft {
     /// Reads a body, or refuses it at the first value that cannot be read.
     pub(super) fn read(object: &Object, body: &Map<String, Json>) -> Result<Self, Refusal> {
-        Self::read_fields(object, body, |_| false)
+        Self::read_fields(object, body, false, |_| false)
+    }
+
+    /// The same, as a person writes it: with fields that the API user may not see.
+    pub(super) fn read_as_person(
+        object: &Object,
+        body: &Map<String, Json>,
+    ) -> Result<Self, Refusal> {
+        Self::read_fields(object, body, true, |_| false)
     }
 
     /// The same, of a body whose `Id` says which row is meant.
@@ -37,20 +47,31 @@ impl Draft {
         object: &Object,
         body: &Map<String, Json>,
     ) -> Result<Self, Refusal> {
-        Self::read_fields(object, body, is_id)
+        Self::read_fields(object, body, false, is_id)
     }
 
     fn read_fields(
         object: &Object,
         body: &Map<String, Json>,
+        by_person: bool,
         is_left_out: impl Fn(&str) -> bool,
     ) -> Result<Self, Refusal> {
-        let mut draft = Self::default();
+        let mut draft = Self {
+            by_person,
+            ..Self::default()
+        };
+        let find = |name: &str| {
+            if by_person {
+                object.field(name)
+            } else {
+                object.shown(name)
+            }
+        };
         for (name, value) in body {
             if name == "attributes" || is_left_out(name) {
                 continue;
             }
-            if let Some(ix) = object.field(name) {
+            if let Some(ix) = find(name) {
                 let value = read_value(object.at(ix), value)?;
                 draft.put(ix, value);
             } else if let (Some(field), Json::Object(target)) = (object.relationship(name), value) {
@@ -133,11 +154,13 @@ impl Draft {
             .chain(self.parents.iter().map(|parent| parent.field))
             .map(|ix| object.at(ix))
             .filter(|field| {
-                if is_create {
-                    !field.createable
-                } else {
-                    !field.updateable
-                }
+                let may_write = match (is_create, self.by_person) {
+                    (true, true) => field.createable,
+                    (true, false) => field.can_create(),
+                    (false, true) => field.updateable,
+                    (false, false) => field.can_update(),
+                };
+                !may_write
             })
             .map(|field| field.name.clone().into_owned())
             .collect();
@@ -307,7 +330,7 @@ fn check_value(field: &Field, value: &Value) -> Option<Refusal> {
                 )),
                 Kind::Picklist { values, restricted: true }
                     // Salesforce matches the value without case.
-                    if !values.iter().any(|known| known.eq_ignore_ascii_case(text)) =>
+                    if !field.takes(values, text) =>
                 {
                     Some(Refusal::field(
                         "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Millis;
+
 /// What goes wrong, and how often. Rates are 0 (never) to 1 (always).
 ///
 /// The same shape is the body of `POST /sandbox/faults`; what is left out is off.
@@ -14,6 +16,11 @@ pub struct Faults {
     pub row_lock_rate: f64,
     /// Requests that are carried out, but whose connection is cut in place of an answer.
     pub lost_answer_rate: f64,
+    /// How much older the stamps of a write are than its commit: a row that a poll has passed by
+    /// comes up behind it, as transactions of real orgs do.
+    pub late_commit_ms: u64,
+    /// The part of writes that commit so late.
+    pub late_commit_rate: f64,
     /// How long every request waits before it is looked at.
     pub latency_ms: u64,
     /// Requests that a token serves before it expires.
@@ -29,6 +36,7 @@ impl Faults {
             ("server_error_rate", self.server_error_rate),
             ("row_lock_rate", self.row_lock_rate),
             ("lost_answer_rate", self.lost_answer_rate),
+            ("late_commit_rate", self.late_commit_rate),
         ] {
             if !(0.0..=1.0).contains(&rate) {
                 return Err(format!("{name} must be from 0 to 1"));
@@ -47,6 +55,8 @@ pub struct FaultCounts {
     pub row_locks: u64,
     /// Connections that were cut in place of an answer.
     pub lost_answers: u64,
+    /// Writes whose stamps are older than their commit.
+    pub late_commits: u64,
 }
 
 /// A server error, in one of the forms that Salesforce has for it.
@@ -115,6 +125,17 @@ impl FaultPlan {
         let met = self.meets(self.faults.lost_answer_rate);
         self.counts.lost_answers += u64::from(met);
         met
+    }
+
+    /// The stamp of a write that commits now.
+    pub(super) fn stamp(&mut self, now: Millis) -> Millis {
+        let rate = self.faults.late_commit_rate;
+        if rate <= 0.0 || self.dice.unit() >= rate {
+            return now;
+        }
+        self.counts.late_commits += 1;
+        let late = i64::try_from(self.faults.late_commit_ms).unwrap_or(i64::MAX);
+        Millis(now.0.saturating_sub(late))
     }
 
     fn meets(&mut self, rate: f64) -> bool {

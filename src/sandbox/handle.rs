@@ -9,13 +9,12 @@ use serde_json::{Map, Value as Json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::draft::Draft;
-use super::errors::{Refusal, Refusals};
+use super::errors::Refusals;
 use super::faults::{FaultCounts, FaultPlan, Faults};
 use super::ids::RecordId;
 use super::meter::{Calls, Meter};
 use super::options::SandboxOptions;
-use super::org::{AutoAssign, Org, OrgSettings, Write};
+use super::org::{Conversion, Org, OrgSettings};
 use super::rest::{self, Cursors};
 use super::schema::{CustomField, Schema};
 use super::sessions::Sessions;
@@ -52,6 +51,9 @@ impl Sandbox {
         let settings = OrgSettings {
             username: options.username.clone(),
             duplicate_rule: options.duplicate_rule,
+            duplicate_match: options.duplicate_match,
+            campaigns: options.campaigns.clone(),
+            lead_history: options.lead_history,
             assignment_queue: options.assignment_queue.clone(),
         };
         let state = State {
@@ -150,35 +152,29 @@ impl Sandbox {
 
     /// A person creates a record.
     pub fn create(&self, object: &str, fields: &Map<String, Json>) -> Result<RecordId, Refusals> {
-        self.as_person(object, |org, object, write| {
-            let draft = Draft::read(org.object(object), fields)?;
-            org.create(object, draft, write)
-        })
+        self.somebody().create(object, fields)
     }
 
     /// A person edits a record.
     pub fn edit(&self, object: &str, id: &str, fields: &Map<String, Json>) -> Result<(), Refusals> {
-        self.as_person(object, |org, object, write| {
-            let id = RecordId::parse(id).ok_or_else(Refusal::not_found)?;
-            let draft = Draft::read(org.object(object), fields)?;
-            org.update(object, id, draft, write)
-        })
+        self.somebody().edit(object, id, fields)
     }
 
     /// A person deletes a record.
     pub fn delete(&self, object: &str, id: &str) -> Result<(), Refusals> {
-        self.as_person(object, |org, object, write| {
-            let id = RecordId::parse(id).ok_or_else(Refusal::not_found)?;
-            org.delete(object, id, write)
-        })
+        self.somebody().delete(object, id)
     }
 
     /// A person converts a lead. Returns the ids of the new Account and Contact; none if there is
-    /// no such lead.
+    /// no lead to convert.
     pub fn convert(&self, lead: &str) -> Option<(RecordId, RecordId)> {
-        let now = self.shared.clock.now();
-        let lead = RecordId::parse(lead)?;
-        self.shared.state.lock().org.convert(lead, now)
+        let person = self.somebody();
+        let how = Conversion {
+            owner: Some(person.id().to_string()),
+            ..Conversion::default()
+        };
+        let made = person.convert(lead, &how).ok()?;
+        Some((made.account, made.contact))
     }
 
     /// An admin adds a field; its object's describe changes.
@@ -195,26 +191,6 @@ impl Sandbox {
     /// Sets the calls allowed in rolling 24 hours.
     pub fn set_daily_limit(&self, limit: u64) {
         self.shared.state.lock().meter.set_limit(limit);
-    }
-
-    fn as_person<T>(
-        &self,
-        object: &str,
-        act: impl FnOnce(&mut Org, usize, &Write) -> Result<T, Refusals>,
-    ) -> Result<T, Refusals> {
-        let now = self.shared.clock.now();
-        let org = &mut self.shared.state.lock().org;
-        let object = org.schema.find(object).ok_or_else(Refusal::not_found)?;
-        let write = Write {
-            now,
-            user: org.sales_user,
-            version: 62,
-            auto_assign: AutoAssign::Off,
-            allow_duplicates: true,
-            include_record_details: false,
-            before: org.sizes(),
-        };
-        act(org, object, &write)
     }
 }
 

@@ -18,9 +18,11 @@ mod meter;
 mod options;
 mod org;
 mod page;
+mod person;
 mod rest;
 mod schema;
 mod sessions;
+mod setup;
 mod soql;
 mod value;
 
@@ -30,6 +32,10 @@ pub use handle::{RunningSandbox, Sandbox};
 pub use ids::RecordId;
 pub use meter::Calls;
 pub use options::SandboxOptions;
-pub use org::DuplicateRule;
+pub use org::{
+    Condition, Conversion, Converted, DuplicateMatch, DuplicateRule, Test, ValidationRule,
+};
+pub use person::Person;
 pub use rest::RsaPublicKey;
-pub use schema::CustomField;
+pub use schema::{Access, CustomField};
+pub use setup::Setup;

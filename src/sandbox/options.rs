@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::faults::Faults;
-use super::org::DuplicateRule;
+use super::org::{DuplicateMatch, DuplicateRule};
 use super::rest::RsaPublicKey;
 use super::schema::CustomField;
 use crate::config::Secret;
@@ -29,8 +29,14 @@ pub struct SandboxOptions {
     pub external_id_field: String,
     /// Further fields.
     pub custom_fields: Vec<CustomField>,
-    /// The duplicate rule on equal e-mail addresses, if one is active.
+    /// The duplicate rule of leads and contacts, if one is active.
     pub duplicate_rule: Option<DuplicateRule>,
+    /// What that rule takes for the same person.
+    pub duplicate_match: DuplicateMatch,
+    /// Campaigns that are there and active.
+    pub campaigns: Vec<String>,
+    /// Whether field history of leads is kept: status, owner, e-mail opt-out, conversion.
+    pub lead_history: bool,
     /// The queue of the active lead assignment rule, if there is one.
     pub assignment_queue: Option<String>,
     /// What goes wrong on purpose.
@@ -54,6 +60,9 @@ impl Default for SandboxOptions {
             external_id_field: "Leadstream_Id__c".to_owned(),
             custom_fields: Vec::new(),
             duplicate_rule: None,
+            duplicate_match: DuplicateMatch::default(),
+            campaigns: Vec::new(),
+            lead_history: false,
             assignment_queue: None,
             faults: Faults::default(),
             seed: 0,

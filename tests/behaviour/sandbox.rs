@@ -6,11 +6,14 @@
     reason = "clippy takes only functions marked #[test] for tests; these are their helpers"
 )]
 
+mod campaigns;
 mod collections;
 mod door;
 mod faults;
+mod handwork;
 pub mod org;
 mod query;
 mod rows;
 mod rules;
+mod setup;
 mod signing_in;

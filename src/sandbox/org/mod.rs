@@ -4,15 +4,26 @@
 //! room. Unique fields, external ids and e-mail addresses are found by hash. Every write can be
 //! taken back to a mark (`allOrNone`).
 
+mod assignment;
+mod conversion;
+mod duplicates;
+mod history;
+mod members;
+mod merge;
+mod permissions;
 mod row;
 mod rules;
 mod seed;
 mod state;
+mod validation;
+mod work;
 mod write;
 
+pub(super) use assignment::AutoAssign;
+pub use conversion::{Conversion, Converted};
+pub use duplicates::{DuplicateMatch, DuplicateRule};
 pub use row::Row;
-pub(super) use rules::AutoAssign;
-pub use rules::DuplicateRule;
 pub(super) use seed::OrgSettings;
 pub(super) use state::Org;
+pub use validation::{Condition, Test, ValidationRule};
 pub(super) use write::{UpsertRefusal, Upserted, Write};

@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use super::state::whole_second;
+use super::write::Write;
 use crate::model::Millis;
 use crate::sandbox::ids::RecordId;
 use crate::sandbox::schema::{Field, FieldIx, Object};
@@ -20,6 +22,8 @@ pub struct Row {
     pub modified_by: RecordId,
     /// Whether it is in the recycle bin.
     pub deleted: bool,
+    /// The record whose deletion took this one along, which brings it back as well.
+    pub went_with: Option<RecordId>,
     /// What is not blank, by field. A checkbox that is not ticked counts as blank.
     values: Vec<(FieldIx, Value)>,
 }
@@ -33,8 +37,15 @@ impl Row {
             created_by: by,
             modified_by: by,
             deleted: false,
+            went_with: None,
             values: Vec::new(),
         }
+    }
+
+    /// Marks the record as changed by a write. A stamp never goes back.
+    pub(super) fn touch(&mut self, write: &Write) {
+        self.modified = self.modified.max(whole_second(write.now));
+        self.modified_by = write.user;
     }
 
     /// The stored value of a field.
@@ -48,6 +59,11 @@ impl Row {
     /// Gives back the room that growing left over: there may be a hundred thousand rows.
     pub(super) fn trim(&mut self) {
         self.values.shrink_to_fit();
+    }
+
+    /// Sets a field, past all rules.
+    pub(in crate::sandbox) fn put(&mut self, ix: FieldIx, value: Value) {
+        self.set(ix, Some(value));
     }
 
     pub(super) fn set(&mut self, ix: FieldIx, value: Option<Value>) {
@@ -87,8 +103,11 @@ impl Index {
         if row.deleted {
             return None;
         }
-        let text = row.get(self.field)?.as_text()?;
-        Some(index_key(text, self.case_sensitive))
+        match row.get(self.field)? {
+            Value::Text(text) => Some(index_key(text, self.case_sensitive)),
+            Value::Id(id) => Some(id.short().into()),
+            _ => None,
+        }
     }
 
     fn enter(&mut self, key: Option<Box<str>>, number: u32) {
@@ -123,12 +142,13 @@ impl Table {
 
     /// Makes the records findable by a field, if the field is one to find by.
     pub(super) fn add_index(&mut self, ix: FieldIx, field: &Field) {
-        if !field.is_indexed() {
+        if !field.is_indexed() && !field.parent {
             return;
         }
         let mut index = Index {
             field: ix,
-            case_sensitive: field.case_sensitive,
+            // The case of an id matters.
+            case_sensitive: field.case_sensitive || field.parent,
             rows: HashMap::new(),
         };
         for (number, row) in (0..).zip(&self.rows) {
@@ -172,6 +192,12 @@ impl Table {
         let index = self.indexes.iter().find(|index| index.field == field)?;
         let rows = index.rows.get(&index_key(text, index.case_sensitive));
         Some(rows.map_or(&[], Vec::as_slice))
+    }
+
+    /// The live records that belong to a record by this field, oldest first.
+    pub(in crate::sandbox) fn children(&self, field: FieldIx, parent: RecordId) -> Vec<u32> {
+        let found = self.find(field, &parent.short());
+        found.unwrap_or_default().to_vec()
     }
 
     /// The id of the next record.

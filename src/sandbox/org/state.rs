@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use jiff::civil::Date;
 use serde_json::{Value as Json, json};
 
 use super::row::{Row, Table};
@@ -13,10 +14,12 @@ use crate::sandbox::value::Value;
 #[derive(Debug)]
 pub struct Org {
     pub(in crate::sandbox) schema: Schema,
+    /// When the org was made.
+    pub(in crate::sandbox) created: Millis,
     /// When the schema last changed.
     pub(in crate::sandbox) schema_changed: Millis,
     pub(super) tables: Vec<Table>,
-    pub(super) rules: Rules,
+    pub(in crate::sandbox) rules: Rules,
     /// The org's own id.
     pub(in crate::sandbox) id: RecordId,
     /// The user that API clients act as.
@@ -44,6 +47,7 @@ impl Org {
         Self {
             tables: schema.objects.iter().map(Table::new).collect(),
             schema,
+            created: now,
             schema_changed: now,
             rules,
             id: nobody,
@@ -62,8 +66,14 @@ impl Org {
             if let Some(ix) = known.field(&field.field.name) {
                 self.tables[object].add_index(ix, known.at(ix));
             }
-            self.schema_changed = now;
+            self.schema_moves(now);
         }
+    }
+
+    /// Describe has a new date, which no change before had.
+    pub(in crate::sandbox) fn schema_moves(&mut self, now: Millis) {
+        let next = Millis(self.schema_changed.0 + 1_000);
+        self.schema_changed = whole_second(now).max(next);
     }
 
     /// The records of an object.
@@ -146,6 +156,11 @@ impl Org {
         }
     }
 
+    /// The same for a change of setup, which no call takes back.
+    pub(in crate::sandbox) fn put_back(&mut self, object: ObjectIx, number: u32, row: Row) {
+        self.replace(object, number, row);
+    }
+
     /// Remembers this state; it must be kept or taken back. Marks nest.
     pub(in crate::sandbox) fn mark(&mut self) -> Mark {
         self.marks += 1;
@@ -173,6 +188,17 @@ impl Org {
         }
         self.keep(mark);
     }
+}
+
+/// System moments have no milliseconds.
+pub(super) fn whole_second(moment: Millis) -> Millis {
+    Millis(moment.0 - moment.0.rem_euclid(1000))
+}
+
+/// The day of a moment, in UTC.
+pub(super) fn day_of(moment: Millis) -> Option<Date> {
+    let moment = jiff::Timestamp::from_millisecond(moment.0).ok()?;
+    Some(jiff::tz::Offset::UTC.to_datetime(moment).date())
 }
 
 fn person_name(object: &Object, row: &Row) -> String {

@@ -1,11 +1,12 @@
+use super::assignment::AutoAssign;
+use super::duplicates::is_true;
 use super::row::Row;
-use super::rules::AutoAssign;
-use super::state::Org;
+use super::state::{Org, whole_second};
 use crate::model::Millis;
 use crate::sandbox::draft::{Draft, wrong_id};
 use crate::sandbox::errors::{Refusal, Refusals};
 use crate::sandbox::ids::RecordId;
-use crate::sandbox::schema::{FieldIx, Kind, ObjectIx, Schema};
+use crate::sandbox::schema::{FieldIx, Kind, ObjectIx};
 use crate::sandbox::value::Value;
 
 /// What holds for all writes of one call.
@@ -63,6 +64,22 @@ impl Org {
         draft.check(self.object(object), true)?;
         self.resolve_parents(object, &mut draft)?;
         self.check_references(object, &draft)?;
+        let mut row = self.new_row(object, write);
+        let sets_probability = self.sets(object, &draft, "Probability");
+        for (ix, value) in draft.values {
+            // A null for a field with a default leaves the default.
+            if value.is_some() || self.object(object).at(ix).nillable {
+                row.set(ix, value);
+            }
+        }
+        self.before_save(object, &mut row, None, sets_probability, write)?;
+        let id = self.push(object, row);
+        self.after_save(object, id, true, write);
+        Ok(id)
+    }
+
+    /// A record with its defaults, owned by whoever writes it.
+    pub(super) fn new_row(&self, object: ObjectIx, write: &Write) -> Row {
         let mut row = Row::new(
             self.table(object).next_id(),
             whole_second(write.now),
@@ -75,16 +92,12 @@ impl Org {
                 row.set(ix, Some(Value::Id(write.user)));
             }
         }
-        for (ix, value) in draft.values {
-            // A null for a field with a default leaves the default.
-            if value.is_some() || self.object(object).at(ix).nillable {
-                row.set(ix, value);
-            }
-        }
-        self.before_save(object, &mut row, true, write)?;
-        self.check_unique(object, &row, write)?;
-        self.check_duplicates(object, &row, true, write)?;
-        Ok(self.push(object, row))
+        row
+    }
+
+    fn sets(&self, object: ObjectIx, draft: &Draft, name: &str) -> bool {
+        let field = self.object(object).field(name);
+        field.is_some_and(|ix| matches!(draft.get(ix), Some(Some(_))))
     }
 
     /// Changes a record.
@@ -96,27 +109,23 @@ impl Org {
         write: &Write,
     ) -> Result<(), Refusals> {
         self.check_object(object)?;
-        let (number, mut row) = self.find_for_write(object, id)?;
-        if self.is_converted(object, &row) {
+        let (number, old) = self.find_for_write(object, id)?;
+        if self.is_converted(object, &old) {
             return Err(converted().into());
         }
         draft.check(self.object(object), false)?;
         self.resolve_parents(object, &mut draft)?;
         self.check_references(object, &draft)?;
-        let email = self.object(object).field("Email");
-        let changes_email =
-            email.is_some_and(|ix| draft.get(ix).is_some_and(|new| new.as_ref() != row.get(ix)));
+        let sets_probability = self.sets(object, &draft, "Probability");
+        let mut row = old.clone();
         for (ix, value) in draft.values {
             row.set(ix, value);
         }
-        row.modified = whole_second(write.now);
-        row.modified_by = write.user;
-        self.before_save(object, &mut row, false, write)?;
-        self.check_unique(object, &row, write)?;
-        if changes_email {
-            self.check_duplicates(object, &row, false, write)?;
-        }
+        row.touch(write);
+        self.before_save(object, &mut row, Some(&old), sets_probability, write)?;
+        self.note_changes(object, &old, &row, write);
         self.replace(object, number, row);
+        self.after_save(object, id, false, write);
         Ok(())
     }
 
@@ -147,23 +156,12 @@ impl Org {
         }
     }
 
-    /// Puts a record into the recycle bin.
-    pub(in crate::sandbox) fn delete(
-        &mut self,
+    /// The record and its number, unless it is deleted.
+    pub(super) fn find_for_write(
+        &self,
         object: ObjectIx,
         id: RecordId,
-        write: &Write,
-    ) -> Result<(), Refusals> {
-        self.check_object(object)?;
-        let (number, mut row) = self.find_for_write(object, id)?;
-        row.deleted = true;
-        row.modified = whole_second(write.now);
-        row.modified_by = write.user;
-        self.replace(object, number, row);
-        Ok(())
-    }
-
-    fn find_for_write(&self, object: ObjectIx, id: RecordId) -> Result<(u32, Row), Refusal> {
+    ) -> Result<(u32, Row), Refusal> {
         let table = self.table(object);
         let number = table.number(id).ok_or_else(Refusal::not_found)?;
         let row = table.at(number);
@@ -173,7 +171,7 @@ impl Org {
         Ok((number, row.clone()))
     }
 
-    fn check_object(&self, object: ObjectIx) -> Result<(), Refusal> {
+    pub(super) fn check_object(&self, object: ObjectIx) -> Result<(), Refusal> {
         let object = self.object(object);
         if object.writable {
             return Ok(());
@@ -187,12 +185,10 @@ impl Org {
         ))
     }
 
-    fn is_converted(&self, object: ObjectIx, row: &Row) -> bool {
-        self.object(object).name == "Lead"
-            && self
-                .object(object)
-                .field("IsConverted")
-                .is_some_and(|ix| row.get(ix) == Some(&Value::Bool(true)))
+    /// Whether a record is a lead that has been converted.
+    pub(super) fn is_converted(&self, object: ObjectIx, row: &Row) -> bool {
+        let known = self.object(object);
+        known.name == "Lead" && is_true(known.field("IsConverted").and_then(|ix| row.get(ix)))
     }
 
     /// Puts ids in the place of references that are given by external id.
@@ -242,6 +238,10 @@ impl Org {
             if !name.is_some_and(|name| to.contains(&name)) {
                 return Err(wrong_id(field, &id.to_string()));
             }
+            if name == Some("RecordType") {
+                self.check_record_type(object, field, *id)?;
+                continue;
+            }
             let Some((target, row)) = self.find(*id) else {
                 return Err(Refusal::row(
                     "INVALID_CROSS_REFERENCE_KEY",
@@ -251,30 +251,33 @@ impl Org {
             if self.is_converted(target, row) {
                 return Err(converted());
             }
-            if name == Some("User") && !is_active(&self.schema, target, row) {
-                return Err(Refusal::row(
-                    "INACTIVE_OWNER_OR_USER",
-                    format!("operation performed with inactive user [{}]", id.short()),
-                ));
+            if name == Some("User") {
+                self.check_user(*id)?;
             }
         }
         Ok(())
     }
+
+    /// Refuses a user who has left.
+    pub(super) fn check_user(&self, id: RecordId) -> Result<(), Refusal> {
+        let is_active = self.find(id).is_some_and(|(users, row)| {
+            let active = self.object(users).field("IsActive");
+            is_true(active.and_then(|ix| row.get(ix)))
+        });
+        if is_active {
+            return Ok(());
+        }
+        Err(Refusal::row(
+            "INACTIVE_OWNER_OR_USER",
+            format!("operation performed with inactive user [{}]", id.short()),
+        ))
+    }
 }
 
-fn is_active(schema: &Schema, users: ObjectIx, row: &Row) -> bool {
-    let active = schema.objects[users].field("IsActive");
-    active.is_some_and(|ix| row.get(ix) == Some(&Value::Bool(true)))
-}
-
-fn converted() -> Refusal {
+/// A converted lead is read-only, and nothing can be attached to it.
+pub(super) fn converted() -> Refusal {
     Refusal::row(
         "CANNOT_UPDATE_CONVERTED_LEAD",
         "cannot reference converted lead",
     )
-}
-
-/// System moments have no milliseconds.
-fn whole_second(moment: Millis) -> Millis {
-    Millis(moment.0 - moment.0.rem_euclid(1000))
 }

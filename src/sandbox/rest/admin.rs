@@ -10,6 +10,8 @@ use super::wire;
 use crate::sandbox::faults::Faults;
 use crate::sandbox::handle::Sandbox;
 use crate::sandbox::page;
+use crate::sandbox::person::Deed;
+use crate::sandbox::setup::Setup;
 
 /// Answers what is not below `/services/`.
 pub(super) fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> Response {
@@ -30,6 +32,8 @@ pub(super) fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> 
         ("GET" | "HEAD", "/sandbox/stats") => Ok(stats(sandbox)),
         ("GET" | "HEAD", "/sandbox/faults") => Ok(json!(sandbox.faults())),
         ("POST", "/sandbox/faults") => set_faults(sandbox, body),
+        ("POST", "/sandbox/setup") => set_up(sandbox, body),
+        ("POST", "/sandbox/person") => act(sandbox, body),
         _ => Err((StatusCode::NOT_FOUND, "no such page".to_owned())),
     };
     let (status, body) = match answer {
@@ -85,6 +89,26 @@ fn stats(sandbox: &Sandbox) -> Json {
         "daily": { "used": used, "max": max },
         "records": objects.collect::<Json>(),
         "faults": state.faults.counts(),
+    })
+}
+
+/// An admin's change.
+fn set_up(sandbox: &Sandbox, body: &Bytes) -> Outcome {
+    let bad = |message: String| (StatusCode::BAD_REQUEST, message);
+    let change: Setup = serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?;
+    sandbox.set_up(change).map_err(bad)?;
+    Ok(json!({}))
+}
+
+/// What a person does by hand.
+fn act(sandbox: &Sandbox, body: &Bytes) -> Outcome {
+    let bad = |message: String| (StatusCode::BAD_REQUEST, message);
+    let deed: Deed = serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?;
+    deed.carry_out(sandbox).map_err(|refusals| {
+        let first = refusals.first();
+        bad(first.map_or_else(String::new, |refusal| {
+            format!("{}: {}", refusal.code, refusal.message)
+        }))
     })
 }
 

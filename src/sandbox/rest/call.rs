@@ -58,7 +58,7 @@ impl Call<'_> {
     }
 
     /// What the headers say of the writes of this call.
-    pub(super) fn write(&self, state: &State) -> Result<Write, Refusal> {
+    pub(super) fn write(&self, state: &mut State) -> Result<Write, Refusal> {
         let auto_assign = match self.header("Sforce-Auto-Assign").map(str::trim) {
             None => AutoAssign::Active,
             Some(text) if text.eq_ignore_ascii_case("TRUE") => AutoAssign::Active,
@@ -80,7 +80,7 @@ impl Call<'_> {
             })
         };
         Ok(Write {
-            now: self.now,
+            now: state.faults.stamp(self.now),
             user: state.org.integration_user,
             version: self.version,
             auto_assign,

@@ -35,7 +35,7 @@ pub(super) fn deleted(state: &State, call: &Call<'_>, object: &str) -> Outcome {
         .map(|row| json!({ "id": row.id.to_string(), "deletedDate": moment_text(row.modified) }));
     Ok(Answer::ok(json!({
         "deletedRecords": records.collect::<Json>(),
-        "earliestDateAvailable": moment_text(state.org.schema_changed),
+        "earliestDateAvailable": moment_text(state.org.created),
         "latestDateCovered": moment_text(end),
     })))
 }

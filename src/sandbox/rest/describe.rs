@@ -42,15 +42,11 @@ pub(super) fn describe(state: &State, call: &Call<'_>, object: &str) -> Outcome 
     let known = state.org.object(object);
     let mut body = head(known, call);
     body["fields"] = known
-        .visible()
+        .shown_fields()
         .map(|(_, field)| field_json(field))
         .collect();
     body["childRelationships"] = children(&state.org, object);
-    body["recordTypeInfos"] = json!([{
-        "active": true, "available": true, "defaultRecordTypeMapping": true,
-        "developerName": "Master", "master": true, "name": "Master",
-        "recordTypeId": "012000000000000AAA", "urls": {},
-    }]);
+    body["recordTypeInfos"] = record_types(&state.org, known.name);
     body["supportedScopes"] = json!([
         { "label": format!("All {}", known.label_plural), "name": "everything" },
         { "label": format!("My {}", known.label_plural), "name": "mine" },
@@ -96,12 +92,47 @@ fn head(object: &Object, call: &Call<'_>) -> Json {
     })
 }
 
+/// The record types of an object, with the master that every object has.
+fn record_types(org: &Org, object: &str) -> Json {
+    let info = |id: &str, name: &str, developer_name: &str, active: bool, master: bool| {
+        json!({
+            "active": active, "available": active, "defaultRecordTypeMapping": master,
+            "developerName": developer_name, "master": master, "name": name,
+            "recordTypeId": id, "urls": {},
+        })
+    };
+    let mut infos = vec![info("012000000000000AAA", "Master", "Master", true, true)];
+    if let Some(types) = org.schema.find("RecordType") {
+        let known = org.object(types);
+        for row in org.table(types).rows() {
+            let text = |name: &str| {
+                let value = known.field(name).and_then(|ix| row.get(ix)?.as_text());
+                value.unwrap_or_default()
+            };
+            let active = known
+                .field("IsActive")
+                .is_some_and(|ix| row.get(ix).is_some());
+            if text("SobjectType") == object {
+                let id = row.id.to_string();
+                infos.push(info(
+                    &id,
+                    text("Name"),
+                    text("DeveloperName"),
+                    active,
+                    false,
+                ));
+            }
+        }
+    }
+    infos.into()
+}
+
 /// The references of other objects to this one.
 fn children(org: &Org, object: ObjectIx) -> Json {
     let name = org.object(object).name;
     let references = org.schema.objects.iter().flat_map(|child| {
         child
-            .visible()
+            .shown_fields()
             .filter_map(move |(_, field)| match &field.kind {
                 Kind::Reference { to, .. } if to.contains(&name) => Some((child, field)),
                 _ => None,
@@ -136,7 +167,7 @@ fn field_json(field: &Field) -> Json {
             .iter()
             .map(|value| {
                 json!({
-                    "active": true,
+                    "active": !field.inactive.contains(value),
                     "defaultValue": default.as_ref().is_some_and(|default| default == &**value),
                     "label": value,
                     "validFor": null,
@@ -178,7 +209,7 @@ fn field_json(field: &Field) -> Json {
         "caseSensitive": field.case_sensitive,
         "compoundFieldName": field.compound,
         "controllerName": null,
-        "createable": field.createable,
+        "createable": field.can_create(),
         "custom": field.is_custom(),
         "defaultValue": default,
         "defaultValueFormula": null,
@@ -209,6 +240,6 @@ fn field_json(field: &Field) -> Json {
         "sortable": sortable,
         "type": field.kind.name(),
         "unique": field.unique,
-        "updateable": field.updateable,
+        "updateable": field.can_update(),
     })
 }

@@ -51,7 +51,7 @@ pub(super) fn find_fields<'n>(
         .filter(|name| !name.is_empty())
         .map(|name| {
             known
-                .field(name)
+                .shown(name)
                 .ok_or_else(|| Refusal::no_such_column(name, known.name))
         })
         .collect()
@@ -195,7 +195,7 @@ fn act_on(state: &mut State, call: &Call<'_>, object: ObjectIx, id: RecordId) ->
         None => state
             .org
             .object(object)
-            .visible()
+            .shown_fields()
             .map(|(ix, _)| ix)
             .collect(),
     };
@@ -212,7 +212,7 @@ fn act_on(state: &mut State, call: &Call<'_>, object: ObjectIx, id: RecordId) ->
 pub(super) fn find_key(org: &Org, object: ObjectIx, field: &str) -> Result<FieldIx, Refusals> {
     let known = org.object(object);
     known
-        .field(field)
+        .shown(field)
         .filter(|ix| known.at(*ix).external_id || known.at(*ix).id_lookup)
         .ok_or_else(|| no_such_key(field).into())
 }

@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sandbox::value::Value;
 
 /// A field's place in its object.
@@ -147,6 +149,25 @@ pub struct Field {
     pub id_lookup: bool,
     /// The compound that it is a part of.
     pub compound: Option<&'static str>,
+    /// What field-level security lets the API user do with it.
+    pub access: Access,
+    /// Whether a record's children are looked up by it.
+    pub parent: bool,
+    /// Those values of a picklist that are kept for old records only.
+    pub inactive: Vec<Cow<'static, str>>,
+}
+
+/// What field-level security lets the API user do with a field. People may do everything here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Read and write, as far as the field itself can be written.
+    #[default]
+    Edit,
+    /// Read only: a write is refused as that of a read-only field.
+    Read,
+    /// The field is absent from describe, queries and writes, like one that does not exist.
+    None,
 }
 
 impl Field {
@@ -171,6 +192,9 @@ impl Field {
             case_sensitive: false,
             id_lookup: false,
             compound: None,
+            access: Access::Edit,
+            parent: false,
+            inactive: Vec::new(),
         }
     }
 
@@ -222,6 +246,12 @@ impl Field {
         self
     }
 
+    /// Leads to the record that this one belongs to, from where it is looked up.
+    pub fn parent(mut self) -> Self {
+        self.parent = true;
+        self
+    }
+
     /// Can be found by, though it is no external id.
     pub fn id_lookup(mut self) -> Self {
         self.id_lookup = true;
@@ -238,6 +268,23 @@ impl Field {
     /// Whether an admin made it.
     pub fn is_custom(&self) -> bool {
         self.name.ends_with("__c")
+    }
+
+    /// Whether the API user may set it on create.
+    pub fn can_create(&self) -> bool {
+        self.createable && self.access == Access::Edit
+    }
+
+    /// Whether the API user may change it.
+    pub fn can_update(&self) -> bool {
+        self.updateable && self.access == Access::Edit
+    }
+
+    /// Whether a restricted picklist takes the value: in any case, as Salesforce matches it, but
+    /// none that is inactive.
+    pub fn takes(&self, values: &[Cow<'static, str>], text: &str) -> bool {
+        let is = |known: &Cow<'static, str>| known.eq_ignore_ascii_case(text);
+        values.iter().any(is) && !self.inactive.iter().any(is)
     }
 
     /// Whether a create without it is refused.

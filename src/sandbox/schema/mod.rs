@@ -7,6 +7,6 @@ mod object;
 mod tables;
 
 pub use custom::CustomField;
-pub use field::{Field, FieldIx, Kind, Place};
+pub use field::{Access, Field, FieldIx, Kind, Place};
 pub use object::{Object, ObjectIx, Schema};
-pub(super) use tables::LEAD_STATUSES;
+pub(super) use tables::{LEAD_STATUSES, STAGES};

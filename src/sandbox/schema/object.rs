@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::field::{Field, FieldIx, Kind, Place};
+use super::field::{Access, Field, FieldIx, Kind, Place};
 use super::{CustomField, tables};
 
 /// An object's place in the schema.
@@ -75,6 +75,33 @@ impl Object {
             .or_else(|| self.by_name.get(&name.to_ascii_lowercase()))
             .copied()?;
         (self.at(ix).place != Place::Hidden).then_some(ix)
+    }
+
+    /// The field of exactly this name, hidden or not.
+    pub(in crate::sandbox) fn place_of(&self, name: &str) -> Option<FieldIx> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The field of this name, if the API user may see it.
+    pub fn shown(&self, name: &str) -> Option<FieldIx> {
+        self.field(name)
+            .filter(|ix| self.at(*ix).access != Access::None)
+    }
+
+    /// All fields that the API user may see, with their places.
+    pub fn shown_fields(&self) -> impl Iterator<Item = (FieldIx, &Field)> {
+        self.visible()
+            .filter(|(_, field)| field.access != Access::None)
+    }
+
+    /// Gives a field another API name, and the label that goes with it.
+    pub(in crate::sandbox) fn rename(&mut self, ix: FieldIx, name: &str) {
+        self.by_name.retain(|_, known| *known != ix);
+        self.by_name.insert(name.to_ascii_lowercase(), ix);
+        self.by_name.insert(name.to_owned(), ix);
+        let field = &mut self.fields[usize::from(ix)];
+        field.name = name.to_owned().into();
+        field.label = name.trim_end_matches("__c").replace('_', " ").into();
     }
 
     /// The field that bodies and queries follow by this name.

@@ -12,6 +12,9 @@ use crate::sandbox::org::Org;
 use crate::sandbox::schema::{FieldIx, Kind, ObjectIx};
 use crate::sandbox::value::Value;
 
+/// What `Owner.Type` and `Who.Type` are: text that no field holds.
+static TYPE: Kind = Kind::Text(40);
+
 /// A query whose names are known.
 #[derive(Debug)]
 pub(in crate::sandbox) struct BoundQuery {
@@ -45,6 +48,8 @@ pub(in crate::sandbox) struct Path {
     /// so past a step the field is found by name.
     pub(super) field: FieldIx,
     pub(super) name: String,
+    /// Whether it is the `Type` behind a polymorphic reference: the name of the record's object.
+    pub(super) is_type: bool,
 }
 
 #[derive(Debug)]
@@ -162,7 +167,7 @@ impl Binder<'_> {
                             "The SOQL FIELDS function must have a LIMIT of at most 200",
                         ));
                     }
-                    let fields = self.org.object(self.object).visible();
+                    let fields = self.org.object(self.object).shown_fields();
                     paths.extend(
                         fields
                             .filter(|(_, field)| match set {
@@ -174,6 +179,7 @@ impl Binder<'_> {
                                 steps: Vec::new(),
                                 field: ix,
                                 name: field.name.clone().into_owned(),
+                                is_type: false,
                             }),
                     );
                 }
@@ -194,6 +200,7 @@ impl Binder<'_> {
         }
         let mut object = self.object;
         let mut steps = Vec::new();
+        let mut is_polymorphic = false;
         for part in parts {
             let reference = self.org.object(object).relationship(part);
             let kind = reference.map(|ix| (ix, &self.org.object(object).at(ix).kind));
@@ -207,13 +214,28 @@ impl Binder<'_> {
                 return Err(refuse_at("INVALID_FIELD", self.text, name.at, &message));
             };
             steps.push((ix, *relationship));
-            object = to
-                .first()
-                .and_then(|target| self.org.schema.find(target))
-                .unwrap_or(object);
+            is_polymorphic = to.len() > 1;
+            // Where several objects can be meant, the field may be that of any of them.
+            let mut targets = to.iter().filter_map(|target| self.org.schema.find(target));
+            let first = targets.next().unwrap_or(object);
+            let has_it = |target: &ObjectIx| self.org.object(*target).shown(last).is_some();
+            object = if has_it(&first) {
+                first
+            } else {
+                targets.find(has_it).unwrap_or(first)
+            };
         }
         let known = self.org.object(object);
-        let Some(field) = known.field(last) else {
+        if is_polymorphic && last.eq_ignore_ascii_case("Type") {
+            let path = Path {
+                steps,
+                field: 0,
+                name: "Type".to_owned(),
+                is_type: true,
+            };
+            return Ok((path, &TYPE));
+        }
+        let Some(field) = known.shown(last) else {
             let message = format!(
                 "No such column '{last}' on entity '{}'. If you are attempting to use a custom \
                  field, be sure to append the '__c' after the custom field name. Please reference \
@@ -223,7 +245,13 @@ impl Binder<'_> {
             return Err(refuse_at("INVALID_FIELD", self.text, name.at, &message));
         };
         let name = known.at(field).name.clone().into_owned();
-        Ok((Path { steps, field, name }, &known.at(field).kind))
+        let path = Path {
+            steps,
+            field,
+            name,
+            is_type: false,
+        };
+        Ok((path, &known.at(field).kind))
     }
 
     fn test(&self, filter: Filter) -> Result<Test, Refusal> {

@@ -108,8 +108,21 @@ impl Path {
             let id = org.read(object, row, *step)?.as_id()?;
             (object, row) = org.find(id)?;
         }
-        let field = org.object(object).field(&self.name)?;
-        org.read(object, row, field)
+        self.read_at_end(org, object, row)
+    }
+
+    /// The value in the record that the references led to.
+    fn read_at_end<'a>(
+        &self,
+        org: &'a Org,
+        object: ObjectIx,
+        row: &'a Row,
+    ) -> Option<Cow<'a, Value>> {
+        let known = org.object(object);
+        if self.is_type && known.name != "Group" {
+            return Some(Cow::Owned(Value::text(known.name)));
+        }
+        org.read(object, row, known.field(&self.name)?)
     }
 }
 
@@ -149,8 +162,12 @@ fn enter(
     record: &mut Map<String, Json>,
 ) {
     let Some((step, relationship)) = path.steps.get(depth) else {
-        let field = org.object(object).field(&path.name);
-        let value = field.map_or(Json::Null, |field| org.json(object, row, field));
+        let value = match org.object(object).field(&path.name) {
+            Some(field) if !path.is_type => org.json(object, row, field),
+            _ => path
+                .read_at_end(org, object, row)
+                .map_or(Json::Null, |value| value.to_json()),
+        };
         record.insert(path.name.clone(), value);
         return;
     };
