@@ -71,6 +71,18 @@ pub struct SandboxArgs {
     /// The part of requests that are carried out but never answered, 0 to 1
     #[arg(long, value_name = "RATE", default_value_t = 0.0)]
     fault_lost: f64,
+    /// The part of refreshes of a token that are told to wait, 0 to 1
+    #[arg(long, value_name = "RATE", default_value_t = 0.0)]
+    fault_busy_refresh: f64,
+    /// The part of bulk uploads that are taken but never answered, 0 to 1
+    #[arg(long, value_name = "RATE", default_value_t = 0.0)]
+    fault_lost_upload: f64,
+    /// The part of bulk jobs that fail on the way, 0 to 1
+    #[arg(long, value_name = "RATE", default_value_t = 0.0)]
+    fault_job: f64,
+    /// Polls of a bulk job before it is complete
+    #[arg(long, value_name = "POLLS", default_value_t = 2)]
+    bulk_polls: u32,
     /// How long every request waits
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
     latency_ms: u64,
@@ -110,7 +122,10 @@ impl SandboxArgs {
             late_commit_ms: 0,
             late_commit_rate: 0.0,
             requests_per_token: self.token_requests,
-            at_most: None,
+            busy_refresh_rate: self.fault_busy_refresh,
+            lost_upload_rate: self.fault_lost_upload,
+            job_failure_rate: self.fault_job,
+            ..Faults::default()
         };
         faults.check()?;
         let jwt_public_key = self.jwt_public_key.map(|file| {
@@ -139,6 +154,7 @@ impl SandboxArgs {
             lead_history: self.lead_history,
             assignment_queue: self.assignment_queue,
             faults,
+            bulk_polls: self.bulk_polls,
             seed: self.seed,
             ..SandboxOptions::default()
         })

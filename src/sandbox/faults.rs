@@ -25,7 +25,15 @@ pub struct Faults {
     pub latency_ms: u64,
     /// Requests that a token serves before it expires.
     pub requests_per_token: Option<u32>,
-    /// Faults of the three rates together before they end; none means without end.
+    /// Refreshes of a token answered as if another was under way.
+    pub busy_refresh_rate: f64,
+    /// Bulk uploads that are taken, but whose connection is cut in place of an answer.
+    pub lost_upload_rate: f64,
+    /// Bulk jobs that fail on the way: some rows are done, the others are not processed.
+    pub job_failure_rate: f64,
+    /// Whether the user clicks *Deny* when an app asks for approval.
+    pub deny_approval: bool,
+    /// Faults of the rates together before they end; none means without end.
     pub at_most: Option<u64>,
 }
 
@@ -37,6 +45,9 @@ impl Faults {
             ("row_lock_rate", self.row_lock_rate),
             ("lost_answer_rate", self.lost_answer_rate),
             ("late_commit_rate", self.late_commit_rate),
+            ("busy_refresh_rate", self.busy_refresh_rate),
+            ("lost_upload_rate", self.lost_upload_rate),
+            ("job_failure_rate", self.job_failure_rate),
         ] {
             if !(0.0..=1.0).contains(&rate) {
                 return Err(format!("{name} must be from 0 to 1"));
@@ -57,6 +68,12 @@ pub struct FaultCounts {
     pub lost_answers: u64,
     /// Writes whose stamps are older than their commit.
     pub late_commits: u64,
+    /// Refreshes of a token that were put off.
+    pub busy_refreshes: u64,
+    /// Bulk uploads whose answer was cut.
+    pub lost_uploads: u64,
+    /// Bulk jobs that failed.
+    pub failed_jobs: u64,
 }
 
 /// A server error, in one of the forms that Salesforce has for it.
@@ -136,6 +153,25 @@ impl FaultPlan {
         self.counts.late_commits += 1;
         let late = i64::try_from(self.faults.late_commit_ms).unwrap_or(i64::MAX);
         Millis(now.0.saturating_sub(late))
+    }
+
+    pub(super) fn busy_refresh(&mut self) -> bool {
+        let met = self.meets(self.faults.busy_refresh_rate);
+        self.counts.busy_refreshes += u64::from(met);
+        met
+    }
+
+    pub(super) fn lost_upload(&mut self) -> bool {
+        let met = self.meets(self.faults.lost_upload_rate);
+        self.counts.lost_uploads += u64::from(met);
+        met
+    }
+
+    /// Whether a job fails, and after which part of its rows (0.0 to 1.0).
+    pub(super) fn job_failure(&mut self) -> Option<f64> {
+        let met = self.meets(self.faults.job_failure_rate);
+        self.counts.failed_jobs += u64::from(met);
+        met.then(|| self.dice.unit())
     }
 
     fn meets(&mut self, rate: f64) -> bool {

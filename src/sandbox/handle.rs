@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::approvals::Approvals;
 use super::errors::Refusals;
 use super::faults::{FaultCounts, FaultPlan, Faults};
 use super::ids::RecordId;
@@ -39,6 +40,7 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) org: Org,
     pub(super) sessions: Sessions,
+    pub(super) approvals: Approvals,
     pub(super) meter: Meter,
     pub(super) faults: FaultPlan,
     pub(super) cursors: Cursors,
@@ -59,6 +61,7 @@ impl Sandbox {
         let state = State {
             org: Org::new(schema, clock.now(), &settings),
             sessions: Sessions::new(options.session_timeout, options.seed ^ 0x5e55_1035),
+            approvals: Approvals::new(options.rotates_refresh_tokens, options.seed ^ 0xa119_0a15),
             meter: Meter::new(options.daily_limit),
             faults: FaultPlan::new(options.faults, options.seed),
             cursors: Cursors::default(),
@@ -186,6 +189,13 @@ impl Sandbox {
     /// Ends every token.
     pub fn expire_tokens(&self) {
         self.shared.state.lock().sessions.expire_all();
+    }
+
+    /// Ends every token and every approval: apps must be approved anew.
+    pub fn revoke_approvals(&self) {
+        let state = &mut *self.shared.state.lock();
+        state.sessions.expire_all();
+        state.approvals.revoke_all();
     }
 
     /// Sets the calls allowed in rolling 24 hours.

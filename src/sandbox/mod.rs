@@ -9,6 +9,7 @@
 //! the records and the org's own rules, `soql` answers queries, `rest` is the HTTP door, `handle`
 //! what tests and the demo hold.
 
+mod approvals;
 mod draft;
 mod errors;
 mod faults;

@@ -19,6 +19,16 @@ pub struct SandboxOptions {
     pub jwt_public_key: Option<RsaPublicKey>,
     /// Whether the app's policies name a Run-As user, as client credentials need.
     pub has_run_as_user: bool,
+    /// The app's callback URL for the web flow; none means any that is https or on this machine.
+    pub callback_url: Option<String>,
+    /// Whether the web flow demands a PKCE challenge.
+    pub requires_pkce: bool,
+    /// Whether the web flow demands the consumer secret.
+    pub web_flow_needs_secret: bool,
+    /// Whether each refresh gives a new refresh token and ends the old one.
+    pub rotates_refresh_tokens: bool,
+    /// Polls of a bulk job before it is complete.
+    pub bulk_polls: u32,
     /// What token answers give as `instance_url`, if not the address that was called.
     pub instance_url: Option<String>,
     /// Calls allowed in rolling 24 hours.
@@ -53,6 +63,11 @@ impl Default for SandboxOptions {
             username: "leadstream@example.com".to_owned(),
             jwt_public_key: None,
             has_run_as_user: true,
+            callback_url: None,
+            requires_pkce: false,
+            web_flow_needs_secret: false,
+            rotates_refresh_tokens: true,
+            bulk_polls: 2,
             instance_url: None,
             // An Enterprise org's, without its licences' share.
             daily_limit: 100_000,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::approvals::FamilyId;
 use super::faults::Dice;
 use super::ids::RecordId;
 use crate::model::Millis;
@@ -19,6 +20,8 @@ pub(super) struct Session {
     pub(super) issued: Millis,
     last_used: Millis,
     requests: u32,
+    /// The approval that it came of, if a user gave one.
+    family: Option<FamilyId>,
 }
 
 #[derive(Debug)]
@@ -38,7 +41,13 @@ impl Sessions {
     }
 
     /// A new token.
-    pub(super) fn issue(&mut self, org: RecordId, client_id: &str, now: Millis) -> String {
+    pub(super) fn issue(
+        &mut self,
+        org: RecordId,
+        client_id: &str,
+        family: Option<FamilyId>,
+        now: Millis,
+    ) -> String {
         const ALPHABET: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
         if self.by_token.len() >= MAX_SESSIONS {
@@ -57,6 +66,7 @@ impl Sessions {
             issued: now,
             last_used: now,
             requests: 0,
+            family,
         };
         self.by_token.insert(token.clone(), session);
         token
@@ -87,6 +97,12 @@ impl Sessions {
     /// Ends a token; `false` if there is none such.
     pub(super) fn revoke(&mut self, token: &str) -> bool {
         self.by_token.remove(token).is_some()
+    }
+
+    /// Ends every token of an approval.
+    pub(super) fn revoke_family(&mut self, family: FamilyId) {
+        self.by_token
+            .retain(|_, session| session.family != Some(family));
     }
 
     /// Ends every token.

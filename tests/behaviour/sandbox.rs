@@ -17,3 +17,4 @@ mod rows;
 mod rules;
 mod setup;
 mod signing_in;
+mod web_flow;

@@ -51,7 +51,8 @@ async fn handle(Extract(sandbox): Extract<Sandbox>, request: Request) -> Respons
     let Ok(body) = axum::body::to_bytes(body, wire::MAX_BODY).await else {
         return write(&head, Reply::new(Answer::refuse(&wire::too_large().into())));
     };
-    if !head.uri.path().starts_with("/services/") {
+    let path = head.uri.path();
+    if !path.starts_with("/services/") && !path.starts_with("/id/") {
         return admin::answer(&sandbox, &head, &body);
     }
     let latency = sandbox.faults().latency_ms;
@@ -113,6 +114,15 @@ fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> Reply {
         return server_error(error, now);
     }
     let mut reply = match path.get(1).map(String::as_str) {
+        _ if path.first().is_some_and(|first| first == "id") => Reply::new(oauth::who(
+            sandbox,
+            state,
+            &head.headers,
+            &path,
+            &query,
+            &own_address(&head.headers),
+            now,
+        )),
         Some("oauth2") if path.len() == 3 => {
             let call = OauthCall {
                 endpoint: &path[2],
@@ -120,7 +130,7 @@ fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> Reply {
                 headers: &head.headers,
                 query: &query,
                 form: form(&head.headers, body),
-                own_address: &own_address(head),
+                own_address: &own_address(&head.headers),
                 now,
             };
             Reply::new(oauth::answer(sandbox, state, &call))
@@ -231,12 +241,11 @@ fn form(headers: &HeaderMap, body: &Bytes) -> Vec<(String, String)> {
     }
 }
 
-fn own_address(head: &request::Parts) -> String {
-    let host = head
-        .headers
+/// Where this org was called.
+pub(super) fn own_address(headers: &HeaderMap) -> String {
+    let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    let host = host.or(head.uri.authority().map(http::uri::Authority::as_str));
     format!("http://{}", host.unwrap_or("localhost"))
 }
 

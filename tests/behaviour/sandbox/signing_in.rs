@@ -93,7 +93,7 @@ async fn a_wrong_client_is_refused_in_the_words_of_oauth() {
     .await;
     for grant in [
         "grant_type=password&username=u&password=p",
-        "grant_type=refresh_token",
+        "grant_type=device",
         "",
     ] {
         assert_oauth_refused(

@@ -1,13 +1,20 @@
+//! Sign-in: the endpoints below `/services/oauth2/`, and the identity of a token.
+
+mod identity;
+mod web;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Method, StatusCode, header};
 use ring::hmac;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::call::Answer;
 use super::jwt;
 use crate::model::Millis;
+use crate::sandbox::approvals::FamilyId;
 use crate::sandbox::handle::{Sandbox, State};
+pub(super) use identity::who;
 
 /// A request to an endpoint below `/services/oauth2/`.
 #[derive(Debug)]
@@ -28,6 +35,14 @@ impl OauthCall<'_> {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// A parameter of the body, else of the query string.
+    fn parameter_anywhere(&self, name: &str) -> Option<&str> {
+        self.parameter(name).or_else(|| {
+            let found = self.query.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.as_str())
+        })
+    }
+
     /// The client's id and secret, from the body or by HTTP Basic.
     fn client(&self) -> (Option<String>, Option<String>) {
         let basic = self.headers.get(header::AUTHORIZATION).and_then(|value| {
@@ -44,6 +59,7 @@ impl OauthCall<'_> {
 
     fn kind(&self) -> &'static str {
         match self.endpoint {
+            "authorize" => "authorize",
             "token" => "token",
             "userinfo" => "userinfo",
             "revoke" => "revoke",
@@ -63,12 +79,36 @@ fn refuse(error: &str, description: &str) -> Answer {
 
 type Outcome = Result<Answer, Answer>;
 
+/// What a token request comes to.
+#[derive(Debug)]
+struct Grant {
+    client_id: String,
+    secret: String,
+    scope: String,
+    family: Option<FamilyId>,
+    refresh_token: Option<String>,
+}
+
+impl Grant {
+    /// A token for the API and no more.
+    fn plain(client_id: String, secret: String) -> Self {
+        Self {
+            client_id,
+            secret,
+            scope: "api".to_owned(),
+            family: None,
+            refresh_token: None,
+        }
+    }
+}
+
 /// Carries a call out.
 pub(super) fn answer(sandbox: &Sandbox, state: &mut State, call: &OauthCall<'_>) -> Answer {
     state.meter.count(call.kind());
     let outcome = match (call.endpoint, call.method.as_str()) {
+        ("authorize", "GET" | "POST") => web::authorize(sandbox, state, call),
         ("token", "POST") => token(sandbox, state, call),
-        ("userinfo", "GET" | "POST") => userinfo(sandbox, state, call),
+        ("userinfo", "GET" | "POST") => identity::userinfo(sandbox, state, call),
         ("revoke", "GET" | "POST") => revoke(state, call),
         ("introspect", "POST") => introspect(sandbox, state, call),
         ("token" | "introspect", _) => Err(refuse("invalid_request", "must use HTTP POST")),
@@ -80,7 +120,8 @@ pub(super) fn answer(sandbox: &Sandbox, state: &mut State, call: &OauthCall<'_>)
 
 fn token(sandbox: &Sandbox, state: &mut State, call: &OauthCall<'_>) -> Outcome {
     let options = &sandbox.shared.options;
-    let (client_id, secret) = match call.parameter("grant_type") {
+    let is_client_credentials = call.parameter("grant_type") == Some("client_credentials");
+    let grant = match call.parameter("grant_type") {
         Some("client_credentials") => {
             let (client_id, secret) = check_client(sandbox, call)?;
             if !options.has_run_as_user {
@@ -89,7 +130,7 @@ fn token(sandbox: &Sandbox, state: &mut State, call: &OauthCall<'_>) -> Outcome 
                     "no client credentials user enabled",
                 ));
             }
-            (client_id, secret)
+            Grant::plain(client_id, secret)
         }
         Some("urn:ietf:params:oauth:grant-type:jwt-bearer") => {
             let assertion = call.parameter("assertion").unwrap_or_default();
@@ -103,25 +144,36 @@ fn token(sandbox: &Sandbox, state: &mut State, call: &OauthCall<'_>) -> Outcome 
                     "user hasn't approved this consumer",
                 ));
             }
-            (claims.issuer, String::new())
+            Grant::plain(claims.issuer, String::new())
         }
+        Some("authorization_code") => web::redeem(sandbox, state, call)?,
+        Some("refresh_token") => web::refresh(sandbox, state, call)?,
         _ => return Err(refuse("unsupported_grant_type", "grant type not supported")),
     };
-    let token = state.sessions.issue(state.org.id, &client_id, call.now);
+    let token = state
+        .sessions
+        .issue(state.org.id, &grant.client_id, grant.family, call.now);
     let instance_url = options.instance_url.as_deref().unwrap_or(call.own_address);
     let id = identity(state, call.own_address);
     let issued_at = call.now.0.to_string();
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, grant.secret.as_bytes());
     let signature = hmac::sign(&key, format!("{id}{issued_at}").as_bytes());
-    Ok(Answer::ok(json!({
+    let mut body = json!({
         "access_token": token,
         "signature": STANDARD.encode(signature),
-        "scope": "api",
+        "scope": grant.scope,
         "instance_url": instance_url,
         "id": id,
         "token_type": "Bearer",
         "issued_at": issued_at,
-    })))
+    });
+    if let Some(refresh_token) = grant.refresh_token {
+        body["refresh_token"] = refresh_token.into();
+    }
+    if is_client_credentials {
+        body["api_instance_url"] = instance_url.into();
+    }
+    Ok(Answer::ok(body))
 }
 
 fn identity(state: &State, own_address: &str) -> String {
@@ -148,43 +200,13 @@ fn check_client(sandbox: &Sandbox, call: &OauthCall<'_>) -> Result<(String, Stri
     Ok((client_id, secret))
 }
 
-fn userinfo(sandbox: &Sandbox, state: &mut State, call: &OauthCall<'_>) -> Outcome {
-    let most = state.faults.faults().requests_per_token;
-    let is_known = super::front::bearer(call.headers)
-        .is_some_and(|token| state.sessions.spend(token, call.now, most));
-    if !is_known {
-        return Err(Answer::json(
-            StatusCode::FORBIDDEN,
-            Json::from("Bad_OAuth_Token"),
-        ));
-    }
-    let org = &state.org;
-    let username = &sandbox.shared.options.username;
-    Ok(Answer::ok(json!({
-        "sub": identity(state, call.own_address),
-        "user_id": org.integration_user.to_string(),
-        "organization_id": org.id.to_string(),
-        "preferred_username": username,
-        "name": "Integration User",
-        "email": "integration@example.com",
-        "email_verified": true,
-        "active": true,
-        "user_type": "STANDARD",
-        "locale": "en_US",
-        "urls": {
-            "rest": format!("{}/services/data/v{{version}}/", call.own_address),
-            "sobjects": format!("{}/services/data/v{{version}}/sobjects/", call.own_address),
-            "query": format!("{}/services/data/v{{version}}/query/", call.own_address),
-        },
-    })))
-}
-
 fn revoke(state: &mut State, call: &OauthCall<'_>) -> Outcome {
-    let in_query = call.query.iter().find(|(name, _)| name == "token");
-    let token = call
-        .parameter("token")
-        .or(in_query.map(|(_, token)| token.as_str()));
-    if token.is_some_and(|token| state.sessions.revoke(token)) {
+    let token = call.parameter_anywhere("token").unwrap_or_default();
+    if let Some(family) = state.approvals.revoke(token) {
+        state.sessions.revoke_family(family);
+        return Ok(Answer::empty(StatusCode::OK));
+    }
+    if state.sessions.revoke(token) {
         Ok(Answer::empty(StatusCode::OK))
     } else {
         Err(refuse("invalid_token", "invalid token"))
@@ -194,19 +216,28 @@ fn revoke(state: &mut State, call: &OauthCall<'_>) -> Outcome {
 fn introspect(sandbox: &Sandbox, state: &mut State, call: &OauthCall<'_>) -> Outcome {
     check_client(sandbox, call)?;
     let token = call.parameter("token").unwrap_or_default();
-    let Some((session, ends)) = state.sessions.look(token, call.now) else {
-        return Ok(Answer::ok(json!({ "active": false })));
+    let who = |client_id: &str, token_type: &str, issued: i64| {
+        json!({
+            "active": true,
+            "scope": "api",
+            "client_id": client_id,
+            "username": sandbox.shared.options.username,
+            "sub": identity(state, call.own_address),
+            "token_type": token_type,
+            "iat": issued,
+            "nbf": issued,
+        })
     };
-    let issued = session.issued.0.div_euclid(1000);
-    Ok(Answer::ok(json!({
-        "active": true,
-        "scope": "api",
-        "client_id": session.client_id,
-        "username": sandbox.shared.options.username,
-        "sub": identity(state, call.own_address),
-        "token_type": "access_token",
-        "exp": ends.0.div_euclid(1000),
-        "iat": issued,
-        "nbf": issued,
-    })))
+    if let Some((session, ends)) = state.sessions.look(token, call.now) {
+        let issued = session.issued.0.div_euclid(1000);
+        let mut body = who(&session.client_id, "access_token", issued);
+        body["exp"] = ends.0.div_euclid(1000).into();
+        return Ok(Answer::ok(body));
+    }
+    if let Some((client_id, scope, issued)) = state.approvals.look(token) {
+        let mut body = who(client_id, "refresh_token", issued.0.div_euclid(1000));
+        body["scope"] = scope.into();
+        return Ok(Answer::ok(body));
+    }
+    Ok(Answer::ok(json!({ "active": false })))
 }
