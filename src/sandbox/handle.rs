@@ -17,6 +17,8 @@ use super::meter::{Calls, Meter};
 use super::options::SandboxOptions;
 use super::org::{Conversion, Org, OrgSettings};
 use super::rest::{self, Cursors};
+use super::org::{AutoAssign, Org, OrgSettings, Write};
+use super::rest::{self, Cursors, Jobs};
 use super::schema::{CustomField, Schema};
 use super::sessions::Sessions;
 use crate::edge::clock::SharedClock;
@@ -44,6 +46,7 @@ pub(super) struct State {
     pub(super) meter: Meter,
     pub(super) faults: FaultPlan,
     pub(super) cursors: Cursors,
+    pub(super) jobs: Jobs,
 }
 
 impl Sandbox {
@@ -65,6 +68,7 @@ impl Sandbox {
             meter: Meter::new(options.daily_limit),
             faults: FaultPlan::new(options.faults, options.seed),
             cursors: Cursors::default(),
+            jobs: Jobs::new(options.bulk_polls),
         };
         Self {
             shared: Arc::new(Shared {

@@ -27,7 +27,7 @@ pub struct SandboxOptions {
     pub web_flow_needs_secret: bool,
     /// Whether each refresh gives a new refresh token and ends the old one.
     pub rotates_refresh_tokens: bool,
-    /// Polls of a bulk job before it is complete.
+    /// Polls that find a bulk job unfinished; a minute after it was closed it is done all the same.
     pub bulk_polls: u32,
     /// What token answers give as `instance_url`, if not the address that was called.
     pub instance_url: Option<String>,

@@ -7,6 +7,7 @@
 )]
 
 mod campaigns;
+mod bulk;
 mod collections;
 mod door;
 mod faults;

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value as Json};
@@ -17,6 +18,8 @@ pub(super) struct Call<'a> {
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: Option<Json>,
+    /// The body as it came, of a bulk upload.
+    pub(super) raw: Bytes,
     pub(super) version: u16,
     pub(super) now: Millis,
 }
@@ -117,6 +120,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Option<Json>,
     pub(super) headers: Vec<(&'static str, String)>,
+    /// A body that is a CSV; then there is no other.
+    pub(super) csv: Option<Vec<u8>>,
 }
 
 impl Answer {
@@ -125,6 +130,7 @@ impl Answer {
             status,
             body: Some(body),
             headers: Vec::new(),
+            csv: None,
         }
     }
 
@@ -137,6 +143,14 @@ impl Answer {
             status,
             body: None,
             headers: Vec::new(),
+            csv: None,
+        }
+    }
+
+    pub(super) fn csv(bytes: Vec<u8>) -> Self {
+        Self {
+            csv: Some(bytes),
+            ..Self::empty(StatusCode::OK)
         }
     }
 

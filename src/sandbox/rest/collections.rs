@@ -10,7 +10,7 @@ use crate::sandbox::errors::{Refusal, Refusals};
 use crate::sandbox::handle::State;
 use crate::sandbox::ids::RecordId;
 use crate::sandbox::org::{UpsertRefusal, Upserted, Write};
-use crate::sandbox::schema::ObjectIx;
+use crate::sandbox::schema::{FieldIx, ObjectIx};
 use crate::sandbox::value::index_key;
 
 /// Rows in one write.
@@ -97,33 +97,47 @@ pub(super) fn upsert(state: &mut State, call: &Call<'_>, object: &str, field: &s
                 format!("cannot specify both an external ID {name} and a salesforce id: {id}");
             return Err(Refusal::row("INVALID_FIELD", message).into());
         }
-        let mut draft = Draft::read(known, row.fields)?;
-        let key = draft.take(key_field);
-        let Some(key) = key.as_ref().and_then(|key| key.as_text()) else {
-            let message = format!("{name} not specified");
-            return Err(Refusal::field("MISSING_ARGUMENT", message, name).into());
-        };
-        if !seen.insert(index_key(key, known.at(key_field).case_sensitive)) {
-            let message = format!("Duplicate external id specified: {key}");
-            return Err(Refusal::field("DUPLICATE_VALUE", message, name).into());
-        }
-        let table = state.org.table(object);
-        let found = table.find(key_field, key).unwrap_or_default().first();
-        let found = found.map(|number| table.at(*number).id);
-        lock(state, found)?;
-        match state.org.upsert(object, key_field, key, draft, &write) {
-            Ok(upserted) => Ok(Done::Upsert(upserted)),
-            Err(UpsertRefusal::Row(refusals)) => Err(refusals),
-            Err(UpsertRefusal::Several(ids)) => {
-                let ids: Vec<_> = ids.iter().map(RecordId::to_string).collect();
-                let message = format!(
-                    "{field}: more than one record found for external id field: [{}]",
-                    ids.join(", ")
-                );
-                Err(Refusal::field("DUPLICATE_EXTERNAL_ID", message, field).into())
-            }
-        }
+        let draft = Draft::read(known, row.fields)?;
+        upsert_row(state, object, key_field, draft, &write, &mut seen).map(Done::Upsert)
     }))
+}
+
+/// One row of an upsert by a key; `seen` are the keys of the call.
+pub(super) fn upsert_row(
+    state: &mut State,
+    object: ObjectIx,
+    key_field: FieldIx,
+    mut draft: Draft,
+    write: &Write,
+    seen: &mut HashSet<Box<str>>,
+) -> Result<Upserted, Refusals> {
+    let field = state.org.object(object).at(key_field);
+    let name = field.name.clone();
+    let key = draft.take(key_field);
+    let Some(key) = key.as_ref().and_then(|key| key.as_text()) else {
+        let message = format!("{name} not specified");
+        return Err(Refusal::field("MISSING_ARGUMENT", message, &name).into());
+    };
+    if !seen.insert(index_key(key, field.case_sensitive)) {
+        let message = format!("Duplicate external id specified: {key}");
+        return Err(Refusal::field("DUPLICATE_VALUE", message, &name).into());
+    }
+    let table = state.org.table(object);
+    let found = table.find(key_field, key).unwrap_or_default().first();
+    let found = found.map(|number| table.at(*number).id);
+    lock(state, found)?;
+    match state.org.upsert(object, key_field, key, draft, write) {
+        Ok(upserted) => Ok(upserted),
+        Err(UpsertRefusal::Row(refusals)) => Err(refusals),
+        Err(UpsertRefusal::Several(ids)) => {
+            let ids: Vec<_> = ids.iter().map(RecordId::to_string).collect();
+            let message = format!(
+                "{name}: more than one record found for external id field: [{}]",
+                ids.join(", ")
+            );
+            Err(Refusal::field("DUPLICATE_EXTERNAL_ID", message, &name).into())
+        }
+    }
 }
 
 /// `DELETE /composite/sobjects?ids=…`
@@ -311,7 +325,7 @@ fn run_rows<R>(
     Answer::ok(results.collect())
 }
 
-fn update_row(
+pub(super) fn update_row(
     state: &mut State,
     object: ObjectIx,
     id: RecordId,
@@ -334,7 +348,7 @@ fn update_row(
     Ok(id)
 }
 
-fn lock(state: &mut State, id: Option<RecordId>) -> Result<(), Refusal> {
+pub(super) fn lock(state: &mut State, id: Option<RecordId>) -> Result<(), Refusal> {
     if state.faults.row_lock() {
         Err(Refusal::locked(id))
     } else {
@@ -342,7 +356,7 @@ fn lock(state: &mut State, id: Option<RecordId>) -> Result<(), Refusal> {
     }
 }
 
-fn parse_id(text: &str) -> Result<RecordId, Refusal> {
+pub(super) fn parse_id(text: &str) -> Result<RecordId, Refusal> {
     RecordId::parse(text).ok_or_else(|| malformed_id(text))
 }
 

@@ -173,6 +173,7 @@ impl<'c> Subrequest<'c> {
             query,
             headers: &self.headers,
             body,
+            raw: bytes::Bytes::new(),
             version,
             now: outer.now,
         };

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::call::{Answer, Call, parse_version, segments};
 use super::oauth::OauthCall;
 use super::route::Route;
-use super::{admin, limits, oauth, resource, wire};
+use super::{admin, bulk, limits, oauth, resource, wire};
 use crate::model::Millis;
 use crate::sandbox::errors::{Refusal, Refusals};
 use crate::sandbox::faults::ServerError;
@@ -48,8 +48,17 @@ impl Reply {
 
 async fn handle(Extract(sandbox): Extract<Sandbox>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, wire::MAX_BODY).await else {
-        return write(&head, Reply::new(Answer::refuse(&wire::too_large().into())));
+    let is_upload = is_upload(&head);
+    let most = if is_upload {
+        bulk::MAX_UPLOAD
+    } else {
+        wire::MAX_BODY
+    };
+    let Ok(body) = axum::body::to_bytes(body, most).await else {
+        return write(
+            &head,
+            Reply::new(Answer::refuse(&wire::too_large(most).into())),
+        );
     };
     let path = head.uri.path();
     if !path.starts_with("/services/") && !path.starts_with("/id/") {
@@ -63,7 +72,7 @@ async fn handle(Extract(sandbox): Extract<Sandbox>, request: Request) -> Respons
             .sleep(Duration::from_millis(latency))
             .await;
     }
-    let reply = match check_head(&head).and_then(|()| wire::decompress(&head.headers, body)) {
+    let reply = match check_head(&head).and_then(|()| wire::decompress(&head.headers, body, most)) {
         Ok(body) => answer(&sandbox, &head, &body),
         Err(refusal) => Reply::new(Answer::refuse(&refusal.into())),
     };
@@ -71,6 +80,12 @@ async fn handle(Extract(sandbox): Extract<Sandbox>, request: Request) -> Respons
         return wire::cut();
     }
     write(&head, reply)
+}
+
+/// Whether this brings the rows of a bulk job.
+fn is_upload(head: &request::Parts) -> bool {
+    let path = head.uri.path().trim_end_matches('/');
+    head.method == Method::PUT && path.contains("/jobs/ingest/") && path.ends_with("/batches")
 }
 
 fn check_head(head: &request::Parts) -> Result<(), Refusal> {
@@ -104,7 +119,7 @@ fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> Reply {
     let path = segments(head.uri.path());
     // Read before the lock is taken; a fault of the body is told only when its turn has come.
     let json = match path.get(1).map(String::as_str) {
-        Some("data") => wire::read_json(&head.headers, body),
+        Some("data") if !is_upload(head) => wire::read_json(&head.headers, body),
         _ => Ok(None),
     };
 
@@ -141,7 +156,7 @@ fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> Reply {
         }
         Some("data") => {
             let method = override_method(&head.method, &query);
-            let answer = rest(state, head, method, path, query, json, now)
+            let answer = rest(state, head, method, path, query, json, body, now)
                 .unwrap_or_else(|refusals| Answer::refuse(&refusals));
             let is_signed_in = answer.status != StatusCode::UNAUTHORIZED;
             let usage = is_signed_in.then(|| state.meter.usage());
@@ -155,7 +170,8 @@ fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> Reply {
             Reply::new(Answer::refuse(&Refusal::not_found().into()))
         }
     };
-    reply.is_lost = state.faults.lost_answer();
+    let is_taken = is_upload(head) && reply.answer.status == StatusCode::CREATED;
+    reply.is_lost = is_taken && state.faults.lost_upload() || state.faults.lost_answer();
     reply
 }
 
@@ -166,6 +182,7 @@ fn rest(
     mut path: Vec<String>,
     query: Vec<(String, String)>,
     json: Result<Option<serde_json::Value>, Refusal>,
+    raw: &Bytes,
     now: Millis,
 ) -> Result<Answer, Refusals> {
     let version = parse_version(&path[2]);
@@ -182,12 +199,14 @@ fn rest(
     }
     let version = version.ok_or_else(Refusal::not_found)?;
     resource::check_version(version)?;
+    bulk::settle(state, now);
     let call = Call {
         method,
         path,
         query,
         headers: &head.headers,
         body: json?,
+        raw: raw.clone(),
         version,
         now,
     };
@@ -279,8 +298,10 @@ fn write(head: &request::Parts, reply: Reply) -> Response {
         status,
         body,
         headers,
+        csv,
     } = reply.answer;
     let (content_type, bytes) = match body {
+        _ if csv.is_some() => ("text/csv", csv.unwrap_or_default()),
         Some(serde_json::Value::String(page)) if reply.is_html => ("text/html", page.into_bytes()),
         Some(body) => (JSON, body.to_string().into_bytes()),
         None => (JSON, Vec::new()),

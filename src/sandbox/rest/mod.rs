@@ -5,6 +5,7 @@
 //! outer request does.
 
 mod admin;
+mod bulk;
 mod call;
 mod changes;
 mod collections;
@@ -20,6 +21,7 @@ mod route;
 mod rows;
 mod wire;
 
+pub(super) use bulk::Jobs;
 pub(super) use front::router;
 pub use jwt::RsaPublicKey;
 pub(super) use query::Cursors;

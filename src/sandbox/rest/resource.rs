@@ -2,7 +2,7 @@ use http::Method;
 
 use super::call::{Answer, Call, Outcome};
 use super::route::Route;
-use super::{changes, collections, composite, describe, limits, query, rows};
+use super::{bulk, changes, collections, composite, describe, limits, query, rows};
 use crate::sandbox::errors::Refusal;
 use crate::sandbox::handle::State;
 
@@ -44,8 +44,8 @@ fn dispatch(state: &mut State, call: &Call<'_>) -> Outcome {
     }
     let is_write = call.method != Method::GET && call.method != Method::HEAD;
     match route {
-        Route::Resources => Ok(limits::resources(call)),
-        Route::Limits => Ok(limits::limits(state)),
+        Route::Resources => Ok(limits::resources(state, call)),
+        Route::Limits => Ok(limits::limits(state, call)),
         Route::Objects => Ok(describe::objects(state, call)),
         Route::Object(object) if is_write => rows::create(state, call, object),
         Route::Object(object) => describe::object(state, call, object),
@@ -68,5 +68,22 @@ fn dispatch(state: &mut State, call: &Call<'_>) -> Outcome {
         Route::Composite => composite::run(state, call),
         Route::Query { with_deleted } => query::start(state, call, with_deleted),
         Route::QueryMore(locator) => query::more(state, call, locator),
+        Route::IngestJobs if is_write => bulk::create(state, call),
+        Route::IngestJobs => bulk::list(state, call),
+        Route::IngestJob(id) => match call.method.as_str() {
+            "PATCH" => bulk::abort_or_close(state, call, id),
+            "DELETE" => bulk::delete(state, id),
+            _ => bulk::poll(state, call, id),
+        },
+        Route::IngestUpload(id) => bulk::upload(state, call, id),
+        Route::IngestResults(id, wanted) => bulk::results(state, id, wanted),
+        Route::QueryJobs if is_write => bulk::create_query(state, call),
+        Route::QueryJobs => bulk::list_queries(state),
+        Route::QueryJob(id) => match call.method.as_str() {
+            "PATCH" => bulk::abort_query(state, call, id),
+            "DELETE" => bulk::delete_query(state, id),
+            _ => bulk::poll_query(state, call, id),
+        },
+        Route::QueryResults(id) => bulk::query_results(state, call, id),
     }
 }

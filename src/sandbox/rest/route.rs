@@ -1,5 +1,7 @@
 use http::Method;
 
+use super::bulk::Results;
+
 /// A resource below `/services/data/v62.0`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Route<'a> {
@@ -30,6 +32,13 @@ pub(super) enum Route<'a> {
     },
     QueryMore(&'a str),
     Limits,
+    IngestJobs,
+    IngestJob(&'a str),
+    IngestUpload(&'a str),
+    IngestResults(&'a str, Results),
+    QueryJobs,
+    QueryJob(&'a str),
+    QueryResults(&'a str),
 }
 
 impl<'a> Route<'a> {
@@ -63,6 +72,22 @@ impl<'a> Route<'a> {
             (1, ["queryAll", ..]) => Self::Query { with_deleted: true },
             (2, ["query" | "queryAll", locator, ..]) => Self::QueryMore(locator),
             (1, ["limits", ..]) => Self::Limits,
+            (2, ["jobs", "ingest", ..]) => Self::IngestJobs,
+            (3, ["jobs", "ingest", id, ..]) => Self::IngestJob(id),
+            (4, ["jobs", "ingest", id, "batches", ..]) => Self::IngestUpload(id),
+            (4, ["jobs", "ingest", id, part, ..]) => {
+                let results = match part {
+                    "successfulResults" => Results::Successful,
+                    "failedResults" => Results::Failed,
+                    // Written both ways, in Salesforce's guide and by clients.
+                    "unprocessedrecords" | "unprocessedRecords" => Results::Unprocessed,
+                    _ => return None,
+                };
+                Self::IngestResults(id, results)
+            }
+            (2, ["jobs", "query", ..]) => Self::QueryJobs,
+            (3, ["jobs", "query", id, ..]) => Self::QueryJob(id),
+            (4, ["jobs", "query", id, "results", ..]) => Self::QueryResults(id),
             _ => return None,
         })
     }
@@ -77,7 +102,12 @@ impl<'a> Route<'a> {
             | Self::Deleted(_)
             | Self::Query { .. }
             | Self::QueryMore(_)
+            | Self::IngestResults(..)
+            | Self::QueryResults(_)
             | Self::Limits => &["GET", "HEAD"],
+            Self::IngestJobs | Self::QueryJobs => &["GET", "HEAD", "POST"],
+            Self::IngestJob(_) | Self::QueryJob(_) => &["GET", "HEAD", "PATCH", "DELETE"],
+            Self::IngestUpload(_) => &["PUT"],
             Self::Object(_) | Self::CollectionOf(_) => &["GET", "HEAD", "POST"],
             Self::Row { id: "Id", .. } | Self::Composite => &["POST"],
             Self::Row { .. } | Self::RowByKey { .. } => &["GET", "HEAD", "PATCH", "DELETE"],
@@ -109,6 +139,16 @@ impl<'a> Route<'a> {
             (Self::Query { .. }, _) => "query",
             (Self::QueryMore(_), _) => "query_more",
             (Self::Limits, _) => "limits",
+            (Self::IngestJobs, "POST") => "bulk_create",
+            (Self::IngestJobs | Self::QueryJobs, "GET" | "HEAD") => "bulk_list",
+            (Self::IngestUpload(_), _) => "bulk_upload",
+            (Self::IngestJob(_) | Self::QueryJob(_), "PATCH") => "bulk_close",
+            (Self::IngestJob(_) | Self::QueryJob(_), "DELETE") => "bulk_delete",
+            (Self::IngestJob(_), _) => "bulk_poll",
+            (Self::IngestResults(..), _) => "bulk_results",
+            (Self::IngestJobs | Self::QueryJobs, _) => "bulk_query_create",
+            (Self::QueryJob(_), _) => "bulk_query_poll",
+            (Self::QueryResults(_), _) => "bulk_query_results",
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) const MAX_BODY: usize = 50 * 1024 * 1024;
 const WORTH_COMPRESSING: usize = 1_024;
 
 /// Undoes `Content-Encoding`.
-pub(super) fn decompress(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
+pub(super) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Refusal> {
     let encoding = headers
         .get(header::CONTENT_ENCODING)
         .map(HeaderValue::as_bytes);
@@ -36,10 +36,10 @@ pub(super) fn decompress(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refu
     let mut plain = Vec::new();
     let read = reader
         .by_ref()
-        .take(MAX_BODY as u64 + 1)
+        .take(most as u64 + 1)
         .read_to_end(&mut plain);
     match read {
-        Ok(length) if length > MAX_BODY => Err(too_large()),
+        Ok(length) if length > most => Err(too_large(most)),
         Ok(_) => Ok(plain.into()),
         Err(_) => Err(Refusal::plain(
             "JSON_PARSER_ERROR",
@@ -48,8 +48,8 @@ pub(super) fn decompress(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refu
     }
 }
 
-pub(super) fn too_large() -> Refusal {
-    let message = format!("the request body is larger than {MAX_BODY} bytes");
+pub(super) fn too_large(most: usize) -> Refusal {
+    let message = format!("the request body is larger than {most} bytes");
     Refusal::plain("REQUEST_TOO_LARGE", message)
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::bind::{BoundOrder, BoundQuery, Key, Path, Test};
 use super::syntax::Glob;
 use crate::sandbox::org::{Org, Row};
-use crate::sandbox::schema::ObjectIx;
+use crate::sandbox::schema::{Kind, ObjectIx};
 use crate::sandbox::value::Value;
 
 impl BoundQuery {
@@ -98,8 +98,36 @@ fn compare_values(a: &Value, b: &Value) -> Ordering {
 }
 
 impl Path {
+    /// How the path is written, as the header of a CSV shows it.
+    pub(in crate::sandbox) fn header(&self) -> String {
+        let steps = self.steps.iter().map(|(_, relationship)| *relationship);
+        let parts: Vec<&str> = steps.chain([self.name.as_str()]).collect();
+        parts.join(".")
+    }
+
+    /// Whether a compound address is at its end.
+    pub(in crate::sandbox) fn is_compound(&self, org: &Org, object: ObjectIx) -> bool {
+        let mut object = object;
+        for (step, _) in &self.steps {
+            let Kind::Reference { to, .. } = &org.object(object).at(*step).kind else {
+                return false;
+            };
+            match to.first().and_then(|target| org.schema.find(target)) {
+                Some(target) => object = target,
+                None => return false,
+            }
+        }
+        let field = org.object(object).field(&self.name);
+        field.is_some_and(|ix| org.object(object).at(ix).kind == Kind::Address)
+    }
+
     /// The value at the end of the path.
-    fn value<'a>(&self, org: &'a Org, object: ObjectIx, row: &'a Row) -> Option<Cow<'a, Value>> {
+    pub(in crate::sandbox) fn value<'a>(
+        &self,
+        org: &'a Org,
+        object: ObjectIx,
+        row: &'a Row,
+    ) -> Option<Cow<'a, Value>> {
         if self.steps.is_empty() {
             return org.read(object, row, self.field);
         }

@@ -176,7 +176,8 @@ fn token(sandbox: &Sandbox, state: &mut State, call: &OauthCall<'_>) -> Outcome 
     Ok(Answer::ok(body))
 }
 
-fn identity(state: &State, own_address: &str) -> String {
+/// The address of the user that tokens act for.
+pub(super) fn identity(state: &State, own_address: &str) -> String {
     let org = &state.org;
     format!("{own_address}/id/{}/{}", org.id, org.integration_user)
 }
