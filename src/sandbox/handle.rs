@@ -16,8 +16,6 @@ use super::ids::RecordId;
 use super::meter::{Calls, Meter};
 use super::options::SandboxOptions;
 use super::org::{Conversion, Org, OrgSettings};
-use super::rest::{self, Cursors};
-use super::org::{AutoAssign, Org, OrgSettings, Write};
 use super::rest::{self, Cursors, Jobs};
 use super::schema::{CustomField, Schema};
 use super::sessions::Sessions;

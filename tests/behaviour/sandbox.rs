@@ -6,8 +6,8 @@
     reason = "clippy takes only functions marked #[test] for tests; these are their helpers"
 )]
 
-mod campaigns;
 mod bulk;
+mod campaigns;
 mod collections;
 mod door;
 mod faults;

@@ -39,17 +39,3 @@ pub fn http_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
-
-/// The same, but an answer that leads elsewhere is the answer.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests stand outside of the program and its door for outgoing requests"
-)]
-pub fn http_client_that_stays() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
-}

@@ -10,7 +10,8 @@ use serde_json::json;
 use super::call::{Answer, Call, parse_version, segments};
 use super::oauth::OauthCall;
 use super::route::Route;
-use super::{admin, bulk, limits, oauth, resource, wire};
+use super::soap::SoapCall;
+use super::{admin, bulk, limits, oauth, resource, soap, wire};
 use crate::model::Millis;
 use crate::sandbox::errors::{Refusal, Refusals};
 use crate::sandbox::faults::ServerError;
@@ -26,12 +27,20 @@ pub(in crate::sandbox) fn router(sandbox: Sandbox) -> Router {
     Router::new().fallback(handle).with_state(sandbox)
 }
 
+/// What the body is; the text of a page or an envelope stands in the place of JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Html,
+    Xml,
+}
+
 /// An answer, and what is not the resource's business.
 struct Reply {
     answer: Answer,
     /// Calls used and allowed, for `Sforce-Limit-Info`.
     usage: Option<(u64, u64)>,
-    is_html: bool,
+    format: Format,
     is_lost: bool,
 }
 
@@ -40,7 +49,7 @@ impl Reply {
         Self {
             answer,
             usage: None,
-            is_html: false,
+            format: Format::Json,
             is_lost: false,
         }
     }
@@ -60,8 +69,9 @@ async fn handle(Extract(sandbox): Extract<Sandbox>, request: Request) -> Respons
             Reply::new(Answer::refuse(&wire::too_large(most).into())),
         );
     };
-    let path = head.uri.path();
-    if !path.starts_with("/services/") && !path.starts_with("/id/") {
+    // Clients that join an address with a slash at its end to a path have two of them there.
+    let path = head.uri.path().trim_start_matches('/');
+    if !path.starts_with("services/") && !path.starts_with("id/") {
         return admin::answer(&sandbox, &head, &body);
     }
     let latency = sandbox.faults().latency_ms;
@@ -149,6 +159,20 @@ fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> Reply {
                 now,
             };
             Reply::new(oauth::answer(sandbox, state, &call))
+        }
+        Some("Soap") if head.method == Method::POST && soap::version(&path).is_some() => {
+            let call = SoapCall {
+                version: soap::version(&path).unwrap_or_default(),
+                headers: &head.headers,
+                body,
+                own_address: &own_address(&head.headers),
+                now,
+            };
+            let (status, envelope) = soap::answer(sandbox, state, &call);
+            Reply {
+                format: Format::Xml,
+                ..Reply::new(Answer::json(status, envelope.into()))
+            }
         }
         Some("data") if path.len() == 2 => {
             state.meter.count("versions");
@@ -273,7 +297,7 @@ fn server_error(error: ServerError, now: Millis) -> Reply {
         ServerError::Html => {
             let page = "<html><body><h1>Service Unavailable</h1></body></html>";
             return Reply {
-                is_html: true,
+                format: Format::Html,
                 ..Reply::new(Answer::json(StatusCode::SERVICE_UNAVAILABLE, json!(page)))
             };
         }
@@ -302,7 +326,13 @@ fn write(head: &request::Parts, reply: Reply) -> Response {
     } = reply.answer;
     let (content_type, bytes) = match body {
         _ if csv.is_some() => ("text/csv", csv.unwrap_or_default()),
-        Some(serde_json::Value::String(page)) if reply.is_html => ("text/html", page.into_bytes()),
+        Some(serde_json::Value::String(page)) if reply.format != Format::Json => {
+            let content_type = match reply.format {
+                Format::Xml => "text/xml; charset=utf-8",
+                _ => "text/html",
+            };
+            (content_type, page.into_bytes())
+        }
         Some(body) => (JSON, body.to_string().into_bytes()),
         None => (JSON, Vec::new()),
     };

@@ -19,6 +19,7 @@ mod query;
 mod resource;
 mod route;
 mod rows;
+mod soap;
 mod wire;
 
 pub(super) use bulk::Jobs;

@@ -5,12 +5,25 @@ use leadstream::sandbox::{Faults, SandboxOptions};
 use serde_json::{Value as Json, json};
 
 use super::org::{Reply, TestOrg, reply};
-use crate::tools::http_client_that_stays;
 
 /// Appendix B of RFC 7636.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const CALLBACK: &str = "http://localhost:1717/callback";
+
+/// A client to which an answer that leads elsewhere is the answer.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests stand outside of the program and its door for outgoing requests"
+)]
+fn http_client_that_stays() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}
 
 /// What the browser is sent to, as its parameters.
 async fn authorize(org: &TestOrg, further: &str) -> Vec<(String, String)> {

@@ -115,7 +115,7 @@ fn column(state: &State, object: &Object, name: &str) -> Result<Column, String> 
     if is_id(name) {
         return Ok(Column::Id);
     }
-    if let Some(ix) = object.field(name) {
+    if let Some(ix) = object.shown(name) {
         let field = object.at(ix);
         if field.kind == Kind::Address {
             return Err(unknown());
@@ -131,7 +131,7 @@ fn column(state: &State, object: &Object, name: &str) -> Result<Column, String> 
     };
     let is_known = to.iter().any(|target| {
         let target = state.org.schema.find(target);
-        target.is_some_and(|target| state.org.object(target).field(key).is_some())
+        target.is_some_and(|target| state.org.object(target).shown(key).is_some())
     });
     if !is_known {
         return Err(unknown());
@@ -145,7 +145,7 @@ fn column(state: &State, object: &Object, name: &str) -> Result<Column, String> 
 
 fn chunk(state: &mut State, job: &mut IngestJob, rows: std::ops::Range<usize>, now: Millis) {
     let write = Write {
-        now,
+        now: state.faults.stamp(now),
         user: state.org.integration_user,
         version: job.head.version,
         // No rule runs unless the job names one, unlike in REST.
