@@ -9,6 +9,7 @@
 mod bulk;
 mod campaigns;
 mod collections;
+mod composites;
 mod door;
 mod faults;
 mod handwork;

@@ -25,6 +25,28 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// A subrequest of this call, with headers of its own.
+    pub(super) fn within<'h>(
+        &self,
+        method: Method,
+        path: Vec<String>,
+        query: Vec<(String, String)>,
+        headers: &'h HeaderMap,
+        body: Option<Json>,
+        version: u16,
+    ) -> Call<'h> {
+        Call {
+            method,
+            path,
+            query,
+            headers,
+            body,
+            raw: Bytes::new(),
+            version,
+            now: self.now,
+        }
+    }
+
     /// A parameter of the query string.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query

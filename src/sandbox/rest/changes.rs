@@ -21,7 +21,7 @@ pub(super) fn updated(state: &State, call: &Call<'_>, object: &str) -> Outcome {
         .map(|row| Json::from(row.id.to_string()));
     Ok(Answer::ok(json!({
         "ids": ids.collect::<Json>(),
-        "latestDateCovered": moment_text(end),
+        "latestDateCovered": moment_text(covered(call, end)),
     })))
 }
 
@@ -36,8 +36,13 @@ pub(super) fn deleted(state: &State, call: &Call<'_>, object: &str) -> Outcome {
     Ok(Answer::ok(json!({
         "deletedRecords": records.collect::<Json>(),
         "earliestDateAvailable": moment_text(state.org.created),
-        "latestDateCovered": moment_text(end),
+        "latestDateCovered": moment_text(covered(call, end)),
     })))
+}
+
+/// What lies ahead is not covered, whatever was asked for.
+fn covered(call: &Call<'_>, end: Millis) -> Millis {
+    end.min(Millis(call.now.0 - call.now.0.rem_euclid(1000)))
 }
 
 /// The asked-for time, without milliseconds; at least one minute, and not too old.

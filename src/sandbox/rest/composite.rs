@@ -30,12 +30,25 @@ pub(super) fn run(state: &mut State, call: &Call<'_>) -> Outcome {
         .collect::<Result<Vec<_>, _>>()?;
     check_all(&requests)?;
     let all_or_none = body.get("allOrNone") == Some(&Json::Bool(true));
+    let (answers, _) = carry_out(state, call, &requests, all_or_none);
+    Ok(Answer::ok(
+        json!({ "compositeResponse": entries(&requests, answers) }),
+    ))
+}
 
+/// Carries subrequests out, each with what those before it came to; whether all went well. With
+/// `all_or_none`, one that fails takes back the others.
+pub(super) fn carry_out(
+    state: &mut State,
+    call: &Call<'_>,
+    requests: &[Subrequest<'_>],
+    all_or_none: bool,
+) -> (Vec<Answer>, bool) {
     let mark = all_or_none.then(|| state.org.mark());
     let mut results = References::default();
     let mut answers: Vec<Answer> = Vec::with_capacity(requests.len());
     let mut failed = None;
-    for request in &requests {
+    for request in requests {
         if all_or_none && failed.is_some() {
             break;
         }
@@ -60,6 +73,11 @@ pub(super) fn run(state: &mut State, call: &Call<'_>) -> Outcome {
             state.org.keep(mark);
         }
     }
+    (answers, failed.is_none())
+}
+
+/// The answers as they stand in the body, in the order of the request.
+pub(super) fn entries(requests: &[Subrequest<'_>], answers: Vec<Answer>) -> Json {
     let entries = requests.iter().zip(answers).map(|(request, answer)| {
         let headers = answer
             .headers
@@ -72,25 +90,24 @@ pub(super) fn run(state: &mut State, call: &Call<'_>) -> Outcome {
             "referenceId": request.reference,
         })
     });
-    Ok(Answer::ok(
-        json!({ "compositeResponse": entries.collect::<Json>() }),
-    ))
+    entries.collect()
 }
 
 fn halted(message: &str) -> Answer {
     Answer::refuse(&Refusal::plain("PROCESSING_HALTED", message).into())
 }
 
-struct Subrequest<'c> {
+pub(super) struct Subrequest<'c> {
     method: Method,
-    url: &'c str,
+    pub(super) url: &'c str,
     reference: &'c str,
     body: Option<&'c Json>,
     headers: HeaderMap,
 }
 
 impl<'c> Subrequest<'c> {
-    fn read(request: &'c Json) -> Result<Self, Refusal> {
+    /// Reads one; what is wrong here refuses the whole call.
+    pub(super) fn read(request: &'c Json) -> Result<Self, Refusal> {
         let text = |name: &str| {
             request.get(name).and_then(Json::as_str).ok_or_else(|| {
                 Refusal::plain(
@@ -157,7 +174,8 @@ impl<'c> Subrequest<'c> {
             return Answer::refuse(&Refusal::not_found().into());
         };
         path.drain(..3);
-        if path.first().is_some_and(|first| first == "composite") && path.len() == 1 {
+        let is_composite = path.first().is_some_and(|first| first == "composite");
+        if is_composite && path.get(1).is_none_or(|next| next != "sobjects") {
             let message = "a composite cannot be a subrequest of a composite";
             return Answer::refuse(&Refusal::plain("INVALID_INPUT", message).into());
         }
@@ -167,16 +185,15 @@ impl<'c> Subrequest<'c> {
         let query = form_urlencoded::parse(query.as_bytes())
             .into_owned()
             .collect();
-        let call = Call {
-            method: self.method.clone(),
+        let call = outer.within(
+            self.method.clone(),
             path,
             query,
-            headers: &self.headers,
+            &self.headers,
             body,
             raw: bytes::Bytes::new(),
             version,
-            now: outer.now,
-        };
+        );
         resource::answer(state, &call)
     }
 }
@@ -204,6 +221,11 @@ fn check_all(requests: &[Subrequest<'_>]) -> Result<(), Refusal> {
             "The request can't contain more than {MAX_LARGE} queries and collections; it has {large}"
         ));
     }
+    check_references(requests)
+}
+
+/// No two subrequests have the same name.
+pub(super) fn check_references(requests: &[Subrequest<'_>]) -> Result<(), Refusal> {
     let mut seen = HashSet::new();
     for request in requests {
         if !seen.insert(request.reference) {

@@ -144,7 +144,7 @@ fn children(org: &Org, object: ObjectIx) -> Json {
             json!({
                 "childSObject": child.name,
                 "field": field.name,
-                "relationshipName": named.then(|| child.label_plural.replace(' ', "")),
+                "relationshipName": named.then(|| child.relation()),
                 "cascadeDelete": false,
             })
         })

@@ -6,12 +6,14 @@
 
 mod admin;
 mod bulk;
+mod batch;
 mod call;
 mod changes;
 mod collections;
 mod composite;
 mod describe;
 mod front;
+mod graph;
 mod jwt;
 mod limits;
 mod oauth;
@@ -20,6 +22,7 @@ mod resource;
 mod route;
 mod rows;
 mod soap;
+mod tree;
 mod wire;
 
 pub(super) use bulk::Jobs;

@@ -9,7 +9,7 @@ use crate::sandbox::errors::Refusal;
 use crate::sandbox::handle::State;
 use crate::sandbox::ids::RecordId;
 use crate::sandbox::schema::ObjectIx;
-use crate::sandbox::soql::{Path, Select, compile, render};
+use crate::sandbox::soql::{Children, Path, Select, compile, render, render_children};
 
 /// Cursors that a user may have open; the oldest goes first.
 const MAX_CURSORS: usize = 10;
@@ -33,6 +33,7 @@ struct Cursor {
     id: RecordId,
     object: ObjectIx,
     paths: Vec<Path>,
+    children: Vec<Children>,
     rows: Vec<u32>,
     page: usize,
     last_used: Millis,
@@ -58,6 +59,7 @@ pub(super) fn start(state: &mut State, call: &Call<'_>, with_deleted: bool) -> O
         id: RecordId::new(*b"01g", number),
         object: query.object,
         paths,
+        children: query.children,
         rows,
         page: page_size(call),
         last_used: call.now,
@@ -100,7 +102,9 @@ fn page(state: &State, call: &Call<'_>, cursor: &Cursor, from: usize) -> (Answer
     let table = state.org.table(cursor.object);
     let record = |number: &u32| {
         let row = table.at(*number);
-        render(&state.org, cursor.object, row, &cursor.paths, call.version)
+        let mut record = render(&state.org, cursor.object, row, &cursor.paths, call.version);
+        render_children(&state.org, row, &cursor.children, call.version, &mut record);
+        record
     };
     let records: Vec<Json> = cursor.rows[from..to].iter().map(record).collect();
     let is_done = to == cursor.rows.len();

@@ -2,7 +2,9 @@ use http::Method;
 
 use super::call::{Answer, Call, Outcome};
 use super::route::Route;
-use super::{bulk, changes, collections, composite, describe, limits, query, rows};
+use super::{
+    batch, bulk, changes, collections, composite, describe, graph, limits, query, rows, tree,
+};
 use crate::sandbox::errors::Refusal;
 use crate::sandbox::handle::State;
 
@@ -66,6 +68,9 @@ fn dispatch(state: &mut State, call: &Call<'_>) -> Outcome {
         Route::CollectionOf(object) => collections::read(state, call, object),
         Route::CollectionByKey { object, field } => collections::upsert(state, call, object, field),
         Route::Composite => composite::run(state, call),
+        Route::Graph => graph::run(state, call),
+        Route::Batch => batch::run(state, call),
+        Route::Tree(object) => tree::run(state, call, object),
         Route::Query { with_deleted } => query::start(state, call, with_deleted),
         Route::QueryMore(locator) => query::more(state, call, locator),
         Route::IngestJobs if is_write => bulk::create(state, call),

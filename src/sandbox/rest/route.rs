@@ -27,6 +27,9 @@ pub(super) enum Route<'a> {
         field: &'a str,
     },
     Composite,
+    Graph,
+    Batch,
+    Tree(&'a str),
     Query {
         with_deleted: bool,
     },
@@ -61,6 +64,9 @@ impl<'a> Route<'a> {
             (3, ["sobjects", object, id, ..]) => Self::Row { object, id },
             (4, ["sobjects", object, field, key, ..]) => Self::RowByKey { object, field, key },
             (1, ["composite", ..]) => Self::Composite,
+            (2, ["composite", "graph", ..]) => Self::Graph,
+            (2, ["composite", "batch", ..]) => Self::Batch,
+            (3, ["composite", "tree", object, ..]) => Self::Tree(object),
             (2, ["composite", "sobjects", ..]) => Self::Collection,
             (3, ["composite", "sobjects", object, ..]) => Self::CollectionOf(object),
             (4, ["composite", "sobjects", object, field, ..]) => {
@@ -109,7 +115,11 @@ impl<'a> Route<'a> {
             Self::IngestJob(_) | Self::QueryJob(_) => &["GET", "HEAD", "PATCH", "DELETE"],
             Self::IngestUpload(_) => &["PUT"],
             Self::Object(_) | Self::CollectionOf(_) => &["GET", "HEAD", "POST"],
-            Self::Row { id: "Id", .. } | Self::Composite => &["POST"],
+            Self::Row { id: "Id", .. }
+            | Self::Composite
+            | Self::Graph
+            | Self::Batch
+            | Self::Tree(_) => &["POST"],
             Self::Row { .. } | Self::RowByKey { .. } => &["GET", "HEAD", "PATCH", "DELETE"],
             Self::Collection => &["POST", "PATCH", "DELETE"],
             Self::CollectionByKey { .. } => &["PATCH"],
@@ -136,6 +146,9 @@ impl<'a> Route<'a> {
             (Self::CollectionOf(_), _) => "collection_read",
             (Self::CollectionByKey { .. }, _) => "collection_upsert",
             (Self::Composite, _) => "composite",
+            (Self::Graph, _) => "composite_graph",
+            (Self::Batch, _) => "composite_batch",
+            (Self::Tree(_), _) => "composite_tree",
             (Self::Query { .. }, _) => "query",
             (Self::QueryMore(_), _) => "query_more",
             (Self::Limits, _) => "limits",

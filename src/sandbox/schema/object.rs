@@ -77,6 +77,11 @@ impl Object {
         (self.at(ix).place != Place::Hidden).then_some(ix)
     }
 
+    /// What the records that these belong to call them, e.g. `CampaignMembers`.
+    pub fn relation(&self) -> String {
+        self.label_plural.replace(' ', "")
+    }
+
     /// The field of exactly this name, hidden or not.
     pub(in crate::sandbox) fn place_of(&self, name: &str) -> Option<FieldIx> {
         self.by_name.get(name).copied()

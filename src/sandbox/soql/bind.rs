@@ -9,7 +9,7 @@ use crate::model::Millis;
 use crate::sandbox::errors::Refusal;
 use crate::sandbox::ids::RecordId;
 use crate::sandbox::org::Org;
-use crate::sandbox::schema::{FieldIx, Kind, ObjectIx};
+use crate::sandbox::schema::{Field, FieldIx, Kind, ObjectIx};
 use crate::sandbox::value::Value;
 
 /// What `Owner.Type` and `Who.Type` are: text that no field holds.
@@ -20,10 +20,23 @@ static TYPE: Kind = Kind::Text(40);
 pub(in crate::sandbox) struct BoundQuery {
     pub(in crate::sandbox) object: ObjectIx,
     pub(in crate::sandbox) select: Select,
+    /// What belongs to each record, if that was asked for.
+    pub(in crate::sandbox) children: Vec<Children>,
     pub(super) filter: Option<Test>,
     pub(super) order: Vec<BoundOrder>,
     pub(super) limit: usize,
     pub(super) offset: usize,
+}
+
+/// A query of the records that belong to one.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Children {
+    /// The relationship's name, e.g. `CampaignMembers`.
+    pub(super) name: String,
+    /// The field by which they belong to it.
+    pub(super) field: FieldIx,
+    /// Which of them, and what of them.
+    pub(super) query: BoundQuery,
 }
 
 #[derive(Debug)]
@@ -117,10 +130,25 @@ pub(super) fn bind(org: &Org, text: &str, query: Query) -> Result<BoundQuery, Re
         );
         refuse_at("INVALID_TYPE", text, query.from.at, &message)
     })?;
+    bind_to(org, text, object, query)
+}
+
+/// The same, where the object is known from elsewhere.
+fn bind_to(org: &Org, text: &str, object: ObjectIx, query: Query) -> Result<BoundQuery, Refusal> {
     let binder = Binder { org, text, object };
+    let mut children = Vec::new();
     let select = match query.select {
         None => Select::Count,
-        Some(columns) => Select::Fields(binder.columns(&columns, query.limit)?),
+        Some(columns) => {
+            let mut fields = Vec::new();
+            for column in columns {
+                match column {
+                    Column::Children(query) => children.push(binder.children(*query)?),
+                    column => fields.push(column),
+                }
+            }
+            Select::Fields(binder.columns(&fields, query.limit)?)
+        }
     };
     let order = query.order.iter().map(|order| {
         Ok(BoundOrder {
@@ -132,6 +160,7 @@ pub(super) fn bind(org: &Org, text: &str, query: Query) -> Result<BoundQuery, Re
     Ok(BoundQuery {
         object,
         select,
+        children,
         order: order.collect::<Result<_, Refusal>>()?,
         filter: query.filter.map(|filter| binder.test(filter)).transpose()?,
         limit: query.limit.unwrap_or(usize::MAX),
@@ -160,6 +189,8 @@ impl Binder<'_> {
                     }
                     paths.push(path);
                 }
+                // Bound by itself.
+                Column::Children(_) => {}
                 Column::Set(set) => {
                     if *set != FieldSet::Standard && limit.is_none_or(|limit| limit > 200) {
                         return Err(Refusal::plain(
@@ -186,6 +217,66 @@ impl Binder<'_> {
             }
         }
         Ok(paths)
+    }
+
+    /// A query of what belongs to a record, by the relationship's name.
+    fn children(&self, query: Query) -> Result<Children, Refusal> {
+        let own = self.org.object(self.object).name;
+        let wanted = &query.from;
+        let objects = self.org.schema.objects.iter().enumerate();
+        let found = objects.filter_map(|(ix, child)| {
+            let is_named = child.relation().eq_ignore_ascii_case(&wanted.text);
+            let leads_here = |(field, known): (FieldIx, &Field)| {
+                matches!(&known.kind, Kind::Reference { to, .. } if known.parent && to.contains(&own))
+                    .then_some(field)
+            };
+            let field = child.visible().find_map(leads_here);
+            is_named.then_some(ix).zip(field)
+        });
+        let Some((object, field)) = found.into_iter().next() else {
+            let message = format!(
+                "Didn't understand relationship '{}' in FROM part of query call. If you are \
+                 attempting to use a custom relationship, be sure to append the '__r' after the \
+                 custom relationship name. Please reference your WSDL or the describe call for the \
+                 appropriate names.",
+                wanted.text
+            );
+            return Err(refuse_at("INVALID_TYPE", self.text, wanted.at, &message));
+        };
+        let name = self.org.object(object).relation();
+        let query = bind_to(self.org, self.text, object, query)?;
+        if matches!(query.select, Select::Count) {
+            return Err(Refusal::plain(
+                "MALFORMED_QUERY",
+                "COUNT() cannot be used in a subquery",
+            ));
+        }
+        Ok(Children { name, field, query })
+    }
+
+    /// The ids that a semi-join compares with: those that are there when the query begins.
+    fn joined(&self, name: &Name, kind: &Kind, query: Query) -> Result<Vec<Key>, Refusal> {
+        let refuse = |message: &str| Err(refuse_at("MALFORMED_QUERY", self.text, name.at, message));
+        if !matches!(kind, Kind::Id | Kind::Reference { .. }) {
+            return refuse(
+                "The left operand field in the where expression for outer query must be an id or a \
+                 reference",
+            );
+        }
+        let query = bind(self.org, self.text, query)?;
+        let path = match &query.select {
+            Select::Fields(paths) if paths.len() == 1 && query.children.is_empty() => &paths[0],
+            _ => return refuse("the inner query of a semi-join selects one field"),
+        };
+        let table = self.org.table(query.object);
+        let ids = query
+            .find(self.org, false)
+            .into_iter()
+            .filter_map(|number| {
+                let value = path.value(self.org, query.object, table.at(number))?;
+                value.as_id().map(Key::Id)
+            });
+        Ok(ids.collect())
     }
 
     fn path(&self, name: &Name) -> Result<(Path, &Kind), Refusal> {
@@ -289,9 +380,20 @@ impl Binder<'_> {
             ))
         };
         let is_text = Key::is_text(kind);
-        let is_sorted = !matches!(kind, Kind::Boolean | Kind::Id | Kind::Reference { .. });
+        // Ids have an order: paging by key relies on it.
+        let is_sorted = *kind != Kind::Boolean;
         match (operator, value) {
             (Operator::Like, Operand::Pattern(pattern)) if is_text => Ok(Test::Like(path, pattern)),
+            (Operator::In | Operator::NotIn, Operand::Rows(query)) => {
+                let mut keys = self.joined(name, kind, *query)?;
+                keys.sort_unstable_by(Key::order_keys);
+                let test = Test::In(path, keys, false);
+                Ok(if operator == Operator::NotIn {
+                    Test::Not(Box::new(test))
+                } else {
+                    test
+                })
+            }
             (Operator::In | Operator::NotIn, Operand::Many(literals)) => {
                 let has_null = literals.contains(&Literal::Null);
                 let mut keys = literals

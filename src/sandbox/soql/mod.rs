@@ -1,8 +1,8 @@
 //! Queries: the part of SOQL that integrations use.
 //!
-//! Known: fields, parents (`Owner.Name`), `FIELDS(…)`, `COUNT()`, `WHERE` with every comparison,
-//! `ORDER BY`, `LIMIT`, `OFFSET`. Not known, and refused as such: grouping, child and semi-join
-//! subqueries, date literals, `TYPEOF`, scopes.
+//! Known: fields, parents (`Owner.Name`, `Who.Type`), children (`(SELECT Id FROM Contacts)`),
+//! `FIELDS(…)`, `COUNT()`, `WHERE` with every comparison and semi-joins, `ORDER BY`, `LIMIT`,
+//! `OFFSET`. Not known, and refused as such: grouping, date literals, `TYPEOF`, scopes.
 //!
 //! `lex` makes tokens, `parse` a tree, `bind` checks it against the schema, `run` finds the rows.
 
@@ -14,8 +14,8 @@ mod syntax;
 
 use super::errors::Refusal;
 use super::org::Org;
-pub(super) use bind::{BoundQuery, Path, Select};
-pub(super) use run::render;
+pub(super) use bind::{BoundQuery, Children, Path, Select};
+pub(super) use run::{render, render_children};
 
 /// Reads a query and checks it against the org's objects and fields.
 pub(super) fn compile(org: &Org, text: &str) -> Result<BoundQuery, Refusal> {

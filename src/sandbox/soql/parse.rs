@@ -15,6 +15,7 @@ pub(super) fn parse(query: &str) -> Result<Query, Refusal> {
         tokens: lex(query)?,
         next: 0,
         depth: 0,
+        is_inside: false,
     };
     let parsed = parser.query()?;
     match parser.kind() {
@@ -38,6 +39,7 @@ struct Parser<'q> {
     tokens: Vec<Token<'q>>,
     next: usize,
     depth: usize,
+    is_inside: bool,
 }
 
 impl<'q> Parser<'q> {
@@ -89,8 +91,15 @@ impl<'q> Parser<'q> {
     fn columns(&mut self) -> Result<Option<Vec<Column>>, Refusal> {
         let mut columns = Vec::new();
         loop {
-            if matches!(self.kind(), TokenKind::Symbol("(")) || self.is_word("TYPEOF") {
-                return Err(self.refuse("the sandbox does not know subqueries or TYPEOF"));
+            if self.is_word("TYPEOF") {
+                return Err(self.refuse("the sandbox does not know TYPEOF"));
+            }
+            if matches!(self.kind(), TokenKind::Symbol("(")) {
+                columns.push(Column::Children(Box::new(self.subquery()?)));
+                if !self.take_symbol(",") {
+                    return Ok(Some(columns));
+                }
+                continue;
             }
             let name = self.name()?;
             if !self.take_symbol("(") {
@@ -215,16 +224,30 @@ impl<'q> Parser<'q> {
     }
 
     fn list(&mut self) -> Result<Operand, Refusal> {
-        self.expect_symbol("(")?;
-        if self.is_word("SELECT") {
-            return Err(self.refuse("the sandbox does not know semi-joins"));
+        let after = self.tokens.get(self.next + 1).map(|token| token.kind);
+        if matches!(after, Some(TokenKind::Word(word)) if word.eq_ignore_ascii_case("SELECT")) {
+            return Ok(Operand::Rows(Box::new(self.subquery()?)));
         }
+        self.expect_symbol("(")?;
         let mut literals = vec![self.literal()?];
         while self.take_symbol(",") {
             literals.push(self.literal()?);
         }
         self.expect_symbol(")")?;
         Ok(Operand::Many(literals))
+    }
+
+    /// A query in brackets. One in another is as deep as Salesforce goes.
+    fn subquery(&mut self) -> Result<Query, Refusal> {
+        if self.is_inside {
+            return Err(self.refuse("a subquery cannot hold a subquery"));
+        }
+        self.is_inside = true;
+        self.expect_symbol("(")?;
+        let query = self.query()?;
+        self.expect_symbol(")")?;
+        self.is_inside = false;
+        Ok(query)
     }
 
     fn pattern(&mut self) -> Result<Vec<super::syntax::Glob>, Refusal> {

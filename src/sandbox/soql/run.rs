@@ -3,7 +3,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::bind::{BoundOrder, BoundQuery, Key, Path, Test};
+use super::bind::{BoundOrder, BoundQuery, Children, Key, Path, Select, Test};
 use super::syntax::Glob;
 use crate::sandbox::org::{Org, Row};
 use crate::sandbox::schema::{Kind, ObjectIx};
@@ -13,22 +13,33 @@ impl BoundQuery {
     /// The numbers of the records that fit, in order. `with_deleted`: as queryAll sees them.
     pub(in crate::sandbox) fn find(&self, org: &Org, with_deleted: bool) -> Vec<u32> {
         let table = org.table(self.object);
-        let fits = |number: &u32| {
-            let row = table.at(*number);
-            (with_deleted || !row.deleted)
-                && self
-                    .filter
-                    .as_ref()
-                    .is_none_or(|test| test.holds(org, self.object, row))
-        };
+        let fits =
+            |number: &u32| (with_deleted || !table.at(*number).deleted) && self.fits(org, *number);
         let by_index = self
             .filter
             .as_ref()
             .and_then(|test| test.candidates(org, self.object, with_deleted));
-        let mut found: Vec<u32> = match by_index {
+        let found: Vec<u32> = match by_index {
             Some(numbers) => numbers.into_iter().filter(fits).collect(),
             None => (0..table.rows().len() as u32).filter(fits).collect(),
         };
+        self.sort_and_cut(org, found)
+    }
+
+    /// Those of these live records that fit, in order.
+    fn order_and_cut(&self, org: &Org, mut numbers: Vec<u32>) -> Vec<u32> {
+        numbers.retain(|number| self.fits(org, *number));
+        self.sort_and_cut(org, numbers)
+    }
+
+    fn fits(&self, org: &Org, number: u32) -> bool {
+        let row = org.table(self.object).at(number);
+        let filter = self.filter.as_ref();
+        filter.is_none_or(|test| test.holds(org, self.object, row))
+    }
+
+    fn sort_and_cut(&self, org: &Org, mut found: Vec<u32>) -> Vec<u32> {
+        let table = org.table(self.object);
         if !self.order.is_empty() {
             let keys = |number: u32| {
                 let row = table.at(number);
@@ -171,6 +182,34 @@ pub(in crate::sandbox) fn render(
         }
     }
     Json::Object(record)
+}
+
+/// The records that belong to one, as they stand in it: a page of their own, or null for none.
+pub(in crate::sandbox) fn render_children(
+    org: &Org,
+    row: &Row,
+    children: &[Children],
+    version: u16,
+    record: &mut Json,
+) {
+    for child in children {
+        let Select::Fields(paths) = &child.query.select else {
+            continue;
+        };
+        let object = child.query.object;
+        let table = org.table(object);
+        let candidates = table.children(child.field, row.id);
+        let found = child.query.order_and_cut(org, candidates);
+        let records: Vec<Json> = found
+            .iter()
+            .map(|number| render(org, object, table.at(*number), paths, version))
+            .collect();
+        record[&child.name] = if records.is_empty() {
+            Json::Null
+        } else {
+            json!({ "totalSize": records.len(), "done": true, "records": records })
+        };
+    }
 }
 
 fn with_attributes(org: &Org, object: ObjectIx, row: &Row, version: u16) -> Map<String, Json> {

@@ -17,6 +17,8 @@ pub(super) enum Column {
     Field(Name),
     /// `FIELDS(ALL)` and so on.
     Set(FieldSet),
+    /// `(SELECT Id FROM CampaignMembers)`: what belongs to the record.
+    Children(Box<Query>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub(super) enum Operator {
 pub(super) enum Operand {
     One(Literal),
     Many(Vec<Literal>),
+    /// What a query of other records gives: a semi-join.
+    Rows(Box<Query>),
     Pattern(Vec<Glob>),
 }
 

@@ -320,7 +320,7 @@ async fn changes_are_told_by_time() {
         .json();
     assert_eq!(
         updated,
-        json!({ "ids": [kept], "latestDateCovered": "2026-03-01T10:30:00.000+0000" })
+        json!({ "ids": [kept], "latestDateCovered": "2026-03-01T10:10:00.000+0000" })
     );
     let deleted = org
         .get(&format!("sobjects/Lead/deleted/{hour}"))

@@ -382,3 +382,127 @@ async fn only_query_all_sees_the_recycle_bin() {
         (&json!(1), &json!(true))
     );
 }
+
+#[tokio::test]
+async fn subqueries_join_both_ways() {
+    let org = TestOrg::start().await;
+    let (jane, max) = (
+        org.lead(json!({ "LastName": "Doe" })).await,
+        org.lead(json!({ "LastName": "Roe" })).await,
+    );
+    let campaign = org
+        .send("POST", "sobjects/Campaign", json!({ "Name": "Webinar" }))
+        .await
+        .id();
+    let member = json!({ "CampaignId": campaign, "LeadId": jane, "Status": "Responded" });
+    org.send("POST", "sobjects/CampaignMember", member)
+        .await
+        .id();
+
+    let ids = |soql: String| {
+        let org = &org;
+        async move {
+            let answer = org.query(&soql).await.json();
+            let rows = answer["records"].as_array().expect("records").clone();
+            rows.into_iter()
+                .map(|row| row["Id"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        }
+    };
+    let joined = "(SELECT LeadId FROM CampaignMember WHERE HasResponded = true)";
+    let with = format!("SELECT Id FROM Lead WHERE Id IN {joined} AND IsConverted = false");
+    assert_eq!(ids(with).await, [jane.clone()]);
+    let without = format!("SELECT Id FROM Lead WHERE Id NOT IN {joined}");
+    assert_eq!(ids(without).await, [max.clone()]);
+
+    let answer = org
+        .query("SELECT Id, (SELECT Status, Campaign.Name FROM CampaignMembers ORDER BY Id LIMIT 5) FROM Lead ORDER BY LastName")
+        .await
+        .json();
+    let members = &answer["records"][0]["CampaignMembers"];
+    assert_eq!(
+        (&members["totalSize"], &members["done"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(
+        (
+            &members["records"][0]["Status"],
+            &members["records"][0]["Campaign"]["Name"]
+        ),
+        (&json!("Responded"), &json!("Webinar"))
+    );
+    assert_eq!(answer["records"][1]["CampaignMembers"], json!(null));
+
+    for (soql, code, says) in [
+        (
+            "SELECT Id FROM Lead WHERE LastName IN (SELECT LeadId FROM CampaignMember)",
+            "MALFORMED_QUERY",
+            "must be an id or a reference",
+        ),
+        (
+            "SELECT Id FROM Lead WHERE Id IN (SELECT Id, LeadId FROM CampaignMember)",
+            "MALFORMED_QUERY",
+            "selects one field",
+        ),
+        (
+            "SELECT Id, (SELECT Id FROM Nopes) FROM Lead",
+            "INVALID_TYPE",
+            "Didn't understand relationship 'Nopes'",
+        ),
+        (
+            "SELECT Id FROM Lead WHERE Id IN (SELECT LeadId FROM CampaignMember WHERE Id IN (SELECT Id FROM CampaignMember))",
+            "MALFORMED_QUERY",
+            "a subquery cannot hold a subquery",
+        ),
+    ] {
+        org.query(soql).await.assert_refused(400, code, says);
+    }
+}
+
+#[tokio::test]
+async fn a_poll_by_stamp_and_id_reads_every_row_once() {
+    let org = TestOrg::start().await;
+    let mut expect = Vec::new();
+    for batch in 0..3 {
+        for number in 0..3 {
+            expect.push(
+                org.lead(json!({ "LastName": format!("{batch}{number}") }))
+                    .await,
+            );
+        }
+        org.clock.advance(std::time::Duration::from_secs(60));
+    }
+    let mut seen: Vec<String> = Vec::new();
+    let mut from = "SystemModstamp >= 2026-03-01T10:00:00Z".to_owned();
+    loop {
+        let soql = format!(
+            "SELECT Id, SystemModstamp FROM Lead WHERE {from} ORDER BY SystemModstamp, Id LIMIT 2"
+        );
+        let answer = org.query(&soql).await.json();
+        let rows = answer["records"].as_array().unwrap().clone();
+        let Some(last) = rows.last() else { break };
+        let text = |name: &str| last[name].as_str().unwrap().to_owned();
+        let stamp = text("SystemModstamp").replace("+0000", "Z");
+        from = format!(
+            "(SystemModstamp > {stamp} OR (SystemModstamp = {stamp} AND Id > '{}'))",
+            text("Id")
+        );
+        seen.extend(
+            rows.iter()
+                .map(|row| row["Id"].as_str().unwrap().to_owned()),
+        );
+    }
+    assert_eq!(seen, expect);
+
+    // As many addresses as an IN of a poll holds.
+    let emails: Vec<String> = (0..500).map(|at| format!("'a{at}@example.com'")).collect();
+    org.lead(json!({ "Email": "a499@example.com" })).await;
+    let soql = format!(
+        "SELECT Id FROM Lead WHERE Email IN ({}) AND IsDeleted = false",
+        emails.join(",")
+    );
+    let encoded: String = form_urlencoded::byte_serialize(soql.as_bytes()).collect();
+    let body = json!({ "compositeRequest": [{ "method": "GET", "url": format!("/services/data/v62.0/query?q={encoded}"), "referenceId": "q" }] });
+    let answer = org.send("POST", "composite", body).await.json();
+    assert_eq!(answer["compositeResponse"][0]["body"]["totalSize"], 1);
+}
