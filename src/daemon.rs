@@ -24,6 +24,7 @@ use crate::ingest::file::Folder;
 use crate::ingest::poll::{Hints, PollSource, Poller};
 use crate::ingest::{self, Door, HooksState, Inbox, captcha_endpoint};
 use crate::model::SourceName;
+use crate::org_tokens;
 use crate::process::{Process, Rules};
 use crate::retention::Retention;
 use crate::salesforce::{Client, SignInState, allowed_hosts};
@@ -94,12 +95,14 @@ impl Daemon {
             .map_err(|source| StartError::Listen { address, source })?;
         let metrics = Metrics::new();
         let http = http(config);
-        let client = Arc::new(Client::new(
+        let client = Client::new(
             Arc::clone(&http),
             Arc::clone(&clock),
             config.salesforce.clone(),
             Arc::clone(&metrics),
-        ));
+        );
+        let client = client.keeping(org_tokens::keep(Arc::clone(&store), &config.store));
+        let client = Arc::new(client);
         let mapping = Arc::new(Mapping::new(&config.salesforce));
         let (stop_server, server_stopping) = shutdown::channel();
         let (stop_loops, loops_stopping) = shutdown::channel();

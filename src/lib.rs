@@ -36,6 +36,8 @@ pub mod edge;
 pub mod ingest;
 /// DESIGN's words as plain data.
 pub mod model;
+/// Where the Salesforce client keeps its tokens.
+pub mod org_tokens;
 /// Loop 2: events to leads and deliveries.
 pub mod process;
 /// What is too old goes.

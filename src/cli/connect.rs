@@ -1,60 +1,71 @@
-//! `leadstream connect <source>`: a person gives their consent in a browser, and the tokens are kept.
+//! `leadstream connect <source>` and `leadstream connect salesforce`: a person gives their consent in a
+//! browser, and the tokens are kept.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+mod loopback;
+mod salesforce;
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
+use self::loopback::{Asked, ConnectError, Door, ask};
 use super::{Exit, output};
-use crate::config::StoreConfig;
+use crate::config::{SalesforceAuth, StoreConfig};
 use crate::connector::ConnectorOptions;
-use crate::connector::mechanism::auth::{Connected, Edge, Overrides, SignIn, Vault};
-use crate::connector::mechanism::call::CallError;
+use crate::connector::mechanism::auth::{Connected, Consent, Edge, Overrides, SignIn, Vault};
 use crate::connector::mechanism::client::hosts;
-use crate::edge::clock::{SharedClock, SystemClock};
+use crate::edge::clock::SystemClock;
 use crate::edge::http::ReqwestHttp;
 use crate::model::SourceName;
 use crate::store::{Access, Store, StoreError};
 
-/// Where the browser comes back to.
-const CALLBACK: &str = "/callback";
-
-/// How long a person may take.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
-
-/// How long a browser may take for its request: some open connections that they never use.
-const REQUEST_TAKES: Duration = Duration::from_secs(10);
-
-/// The longest head of a request: codes and scopes make long addresses.
-const MOST_HEAD_BYTES: usize = 32 * 1024;
-
-/// Connections at once; a browser opens two or three.
-const MOST_CONNECTIONS: usize = 32;
+/// What is said for the org itself in place of a source.
+const SALESFORCE: &str = "salesforce";
 
 /// Arguments of `connect`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// The source, as in `[sources.<name>]`.
+    /// The source, as in `[sources.<name>]`; or `salesforce` for the org itself, with `auth =
+    /// "authorization_code"`.
     #[arg(value_name = "SOURCE")]
     source: String,
     /// The port of this machine that the browser comes back to, for vendors that take only addresses
-    /// that were registered before; any that is free if not said.
+    /// that were registered before; if not said, 1717 for Salesforce, any that is free for others.
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
     /// The redirect address as it is registered at the vendor, if it is not
-    /// http://127.0.0.1:<port>/callback: another name of this machine, or of a tunnel to it.
+    /// http://127.0.0.1:<port>/callback (http://localhost:<port>/callback for Salesforce): another name
+    /// of this machine, or of a tunnel to it.
     #[arg(long, value_name = "URL", requires = "port")]
     redirect_uri: Option<Url>,
     /// Print the address, and open no browser.
     #[arg(long)]
     no_browser: bool,
+}
+
+impl Args {
+    fn door(&self) -> Door<'_> {
+        Door {
+            host: "127.0.0.1",
+            port: self.port,
+            redirect_uri: self.redirect_uri.as_ref(),
+        }
+    }
+
+    /// Says the page, and opens it if a browser is to be had.
+    fn show(&self, url: &Url) {
+        let open = !self.no_browser && output::stdout_can_be_drawn_on();
+        output::line("Give your consent at this address:\n");
+        output::line(&format!("  {url}\n"));
+        if open && open_browser(url) {
+            output::line("It opens in your browser. Waiting for your answer …");
+        } else {
+            output::line("Open it in a browser on this machine. Waiting for your answer …");
+        }
+    }
 }
 
 /// Finds the source, and connects it.
@@ -64,7 +75,12 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
         return Exit::Failure;
     };
     let name = SourceName::new(&args.source);
-    let Some(source) = config.sources.get(&name) else {
+    let source = config.sources.get(&name);
+    let by_consent = config.salesforce.auth == SalesforceAuth::AuthorizationCode;
+    if args.source == SALESFORCE && (by_consent || source.is_none()) {
+        return salesforce::run(args, &config).await;
+    }
+    let Some(source) = source else {
         output::error_line(&format!(
             "error: there is no source `{}`, or it has errors",
             args.source
@@ -129,17 +145,7 @@ fn failed(error: &ConnectError) -> Exit {
 
 /// Asks for consent and keeps what it brings; says how it went.
 async fn connect(args: &Args, sign_in: &Arc<SignIn>, edge: &Edge) -> Exit {
-    let open = !args.no_browser && output::stdout_can_be_drawn_on();
-    let show = |url: &Url| {
-        output::line("Give your consent at this address:\n");
-        output::line(&format!("  {url}\n"));
-        if open && open_browser(url) {
-            output::line("It opens in your browser. Waiting for your answer …");
-        } else {
-            output::line("Open it in a browser on this machine. Waiting for your answer …");
-        }
-    };
-    match ask(args, sign_in, edge, show).await {
+    match ask_vendor(args, sign_in, edge, |url| args.show(url)).await {
         Ok(connected) => {
             output::line(&told(&args.source, &connected));
             Exit::Success
@@ -148,227 +154,45 @@ async fn connect(args: &Args, sign_in: &Arc<SignIn>, edge: &Edge) -> Exit {
     }
 }
 
-/// Why there is no consent.
-#[derive(Debug, thiserror::Error)]
-enum ConnectError {
-    #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, io::Error),
-    #[error("nobody answered within {} minutes", PATIENCE.as_secs() / 60)]
-    NoAnswer,
-    #[error("the vendor gave no consent{0}")]
-    Denied(String),
-    #[error(transparent)]
-    Vendor(#[from] CallError),
+/// A consent of a vendor.
+struct OfVendor<'a> {
+    consent: Consent,
+    sign_in: &'a SignIn,
+    edge: &'a Edge,
 }
 
-impl ConnectError {
-    fn hint(&self) -> &str {
-        match self {
-            Self::Listen(..) => "take another `--port`",
-            Self::NoAnswer => {
-                "run it once more. If the vendor's page complains about the redirect address, register \
-                 http://127.0.0.1:<port>/callback there and say `--port <port>`"
-            }
-            Self::Denied(_) => "run it once more, and allow what the vendor's page asks for",
-            Self::Vendor(error) => &error.hint,
-        }
+impl Asked for OfVendor<'_> {
+    type Given = Connected;
+
+    fn url(&self) -> &Url {
+        &self.consent.url
+    }
+
+    fn is_of(&self, state: &str) -> bool {
+        self.consent.is_of(state)
+    }
+
+    async fn given(&self, code: &str) -> Result<Connected, ConnectError> {
+        let connected = self.sign_in.connect(&self.consent, code, self.edge);
+        connected.await.map_err(ConnectError::from)
     }
 }
 
-/// What the browser brought, and where to say what became of it.
-struct Redirect {
-    query: BTreeMap<String, String>,
-    reply: oneshot::Sender<Reply>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reply {
-    Connected,
-    Failed,
-    NotOurs,
-    NotFound,
-}
-
-async fn ask(
+async fn ask_vendor(
     args: &Args,
-    sign_in: &Arc<SignIn>,
+    sign_in: &SignIn,
     edge: &Edge,
     show: impl FnOnce(&Url),
 ) -> Result<Connected, ConnectError> {
-    // This machine only: a code is as good as a password.
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port.unwrap_or(0)));
-    let failed = |error| ConnectError::Listen(address, error);
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let port = listener.local_addr().map_err(failed)?.port();
-    let own = format!("http://127.0.0.1:{port}{CALLBACK}");
-    let redirect_uri = args.redirect_uri.as_ref().map_or(own, Url::to_string);
-    let path = match &args.redirect_uri {
-        Some(url) => url.path().to_owned(),
-        None => CALLBACK.to_owned(),
+    let begin = |redirect_uri: &str| {
+        let consent = sign_in.consent(redirect_uri, edge)?;
+        Ok(OfVendor {
+            consent,
+            sign_in,
+            edge,
+        })
     };
-    let consent = sign_in.consent(&redirect_uri, edge)?;
-
-    let (found, mut redirects) = mpsc::channel(MOST_CONNECTIONS);
-    let serving = tokio::spawn(serve(listener, path, found, edge.clock.clone()));
-    show(&consent.url);
-    let mut patience = edge.clock.sleep(PATIENCE);
-    let result = loop {
-        let redirect = tokio::select! {
-            redirect = redirects.recv() => redirect,
-            () = &mut patience => None,
-        };
-        let Some(redirect) = redirect else {
-            break Err(ConnectError::NoAnswer);
-        };
-        let value = |name: &str| redirect.query.get(name).map_or("", String::as_str);
-        if !consent.is_of(value("state")) {
-            // Somebody else's, or of an earlier try: the right one may still come.
-            let _ = redirect.reply.send(Reply::NotOurs);
-            continue;
-        }
-        let result = if value("code").is_empty() {
-            Err(ConnectError::Denied(reason(value("error"))))
-        } else {
-            let connected = sign_in.connect(&consent, value("code"), edge).await;
-            connected.map_err(ConnectError::from)
-        };
-        let reply = match &result {
-            Ok(_) => Reply::Connected,
-            Err(_) => Reply::Failed,
-        };
-        // A browser that has gone away misses a page, no more.
-        let _ = redirect.reply.send(reply);
-        break result;
-    };
-    // The page is on its way: its connection ends after it, the others by their own limit.
-    drop(redirects);
-    let _ = serving.await;
-    result
-}
-
-/// The vendor's code of an error, if it is one: its sentences are not repeated.
-fn reason(error: &str) -> String {
-    let is_code = (1..=60).contains(&error.len())
-        && error
-            .bytes()
-            .all(|letter| letter.is_ascii_lowercase() || letter == b'_');
-    if is_code {
-        format!(": {error}")
-    } else {
-        String::new()
-    }
-}
-
-/// Takes connections until nobody wants their redirects any more, and until the last page is sent.
-async fn serve(
-    listener: TcpListener,
-    path: String,
-    found: mpsc::Sender<Redirect>,
-    clock: SharedClock,
-) {
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = found.closed() => break,
-        };
-        // A connection that was given up before it was taken.
-        let Ok((stream, _)) = stream else { continue };
-        while connections.try_join_next().is_some() {}
-        if connections.len() >= MOST_CONNECTIONS {
-            continue;
-        }
-        let (path, found, clock) = (path.clone(), found.clone(), clock.clone());
-        connections.spawn(async move {
-            let serving = answer(stream, &path, found);
-            tokio::select! {
-                // A browser that went away is none of our concern.
-                _ = serving => {}
-                () = clock.sleep(REQUEST_TAKES + Duration::from_secs(60)) => {}
-            }
-        });
-    }
-    drop(found);
-    while connections.join_next().await.is_some() {}
-}
-
-/// Reads one request and answers it.
-async fn answer(
-    mut stream: TcpStream,
-    path: &str,
-    found: mpsc::Sender<Redirect>,
-) -> io::Result<()> {
-    let head = tokio::select! {
-        head = read_head(&mut stream) => head?,
-        // It sent nothing while another brought the answer.
-        () = found.closed() => return Ok(()),
-    };
-    let target = head
-        .lines()
-        .next()
-        .and_then(|line| line.strip_prefix("GET "))
-        .and_then(|line| line.split(' ').next())
-        .unwrap_or_default();
-    let (asked, query) = target.split_once('?').unwrap_or((target, ""));
-    let reply = if asked == path {
-        let (reply, replied) = oneshot::channel();
-        let query = form_urlencoded::parse(query.as_bytes()).into_owned();
-        let redirect = Redirect {
-            query: query.collect(),
-            reply,
-        };
-        match found.send(redirect).await {
-            Ok(()) => {
-                drop(found);
-                replied.await.unwrap_or(Reply::NotOurs)
-            }
-            Err(_) => Reply::NotOurs,
-        }
-    } else {
-        Reply::NotFound
-    };
-    stream.write_all(page(reply).as_bytes()).await?;
-    stream.shutdown().await
-}
-
-async fn read_head(stream: &mut TcpStream) -> io::Result<String> {
-    let mut head = Vec::new();
-    let mut part = [0; 2048];
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        let read = stream.read(&mut part).await?;
-        if read == 0 || head.len() + read > MOST_HEAD_BYTES {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        head.extend_from_slice(&part[..read]);
-    }
-    String::from_utf8(head).map_err(|_| io::ErrorKind::InvalidData.into())
-}
-
-/// The page that the person sees. The address holds the code: nothing may be loaded from elsewhere.
-fn page(reply: Reply) -> String {
-    let (status, text) = match reply {
-        Reply::Connected => (
-            "200 OK",
-            "leadstream is connected. You can close this page.",
-        ),
-        Reply::Failed => (
-            "200 OK",
-            "leadstream was not connected. The terminal says why.",
-        ),
-        Reply::NotOurs => (
-            "400 Bad Request",
-            "This answer belongs to no consent that leadstream is waiting for.",
-        ),
-        Reply::NotFound => ("404 Not Found", "There is nothing here."),
-    };
-    let body =
-        format!("<!doctype html><meta charset=\"utf-8\"><title>leadstream</title><p>{text}</p>\n");
-    format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
-         Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n\
-         Content-Security-Policy: default-src 'none'\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
+    ask(&args.door(), &edge.clock, begin, show).await
 }
 
 /// Which account, what it is good for, and until when.
@@ -407,6 +231,3 @@ fn open_browser(url: &Url) -> bool {
         .spawn()
         .is_ok()
 }
-
-#[cfg(test)]
-mod tests;

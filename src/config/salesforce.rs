@@ -10,7 +10,9 @@ use super::SecretRef;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SalesforceConfig {
-    /// Where to sign in: the org's My Domain. Plain http only to loopback.
+    /// Where to sign in: the org's My Domain (of a sandbox with its name, as in
+    /// `https://acme--uat.sandbox.my.salesforce.com`); for `jwt_bearer` and `authorization_code` also
+    /// `https://login.salesforce.com` and `https://test.salesforce.com`. Plain http only to loopback.
     #[schemars(example = &"https://acme.my.salesforce.com")]
     pub login_url: Url,
     /// How to sign in.
@@ -20,7 +22,8 @@ pub struct SalesforceConfig {
     /// The consumer key of the external client app.
     #[schemars(length(min = 1), example = &"${SF_CLIENT_ID}")]
     pub client_id: String,
-    /// The consumer secret; for `client_credentials`.
+    /// The consumer secret; for `client_credentials`, and for `authorization_code` where the app
+    /// demands it.
     #[schemars(example = &serde_json::json!({ "env": "SF_CLIENT_SECRET" }))]
     pub client_secret: Option<SecretRef>,
     /// The integration user's username; for `jwt_bearer`.
@@ -106,6 +109,9 @@ pub enum SalesforceAuth {
     ClientCredentials,
     /// `username` and `private_key`.
     JwtBearer,
+    /// As the person who has run `leadstream connect salesforce`, by a consent in the browser. The
+    /// tokens are kept encrypted in the store.
+    AuthorizationCode,
 }
 
 /// Whether Salesforce's lead assignment rule runs on create.

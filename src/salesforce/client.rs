@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::auth::{Edge, Session, Sessions, SignInState};
+use super::auth::{Edge, Session, Sessions, SignInState, TokenKeep};
 use super::call::{ApiError, CallError, Lost, Unsendable};
 use super::error::Class;
 use super::limits::Usage;
@@ -32,6 +32,9 @@ const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 /// Bodies above this are compressed: below it, the headers weigh more.
 const COMPRESS_ABOVE_BYTES: usize = 2 * 1024;
 
+/// Tokens that a call goes through: its own, what other nodes have kept meanwhile, a fresh one.
+const MOST_RENEWALS: u32 = 3;
+
 /// Names us in the org's logs, and in the origin of its change events.
 const CALL_OPTIONS: &str = concat!("client=leadstream/", env!("CARGO_PKG_VERSION"));
 
@@ -40,9 +43,10 @@ const CALL_OPTIONS: &str = concat!("client=leadstream/", env!("CARGO_PKG_VERSION
 pub struct Client {
     http: Arc<dyn Http>,
     clock: SharedClock,
-    config: SalesforceConfig,
+    config: Arc<SalesforceConfig>,
     metrics: Arc<Metrics>,
     sessions: Sessions,
+    keep: Option<Arc<dyn TokenKeep>>,
     usage: Mutex<Option<Usage>>,
 }
 
@@ -160,11 +164,19 @@ impl Client {
         Self {
             http,
             clock,
-            config,
+            config: Arc::new(config),
             metrics,
             sessions: Sessions::new(),
+            keep: None,
             usage: Mutex::default(),
         }
+    }
+
+    /// Keeps tokens in `keep`, for all nodes and the next start, in place of memory only.
+    #[must_use]
+    pub fn keeping(mut self, keep: Arc<dyn TokenKeep>) -> Self {
+        self.keep = Some(keep);
+        self
     }
 
     /// What it was made with.
@@ -210,12 +222,23 @@ impl Client {
         self.sessions.user_id()
     }
 
-    fn edge(&self) -> Edge<'_> {
+    /// By how many seconds this machine's clock was ahead of Salesforce's at the last sign-in, if it
+    /// is more than a minute.
+    pub fn clock_ahead_seconds(&self) -> Option<i64> {
+        self.sessions.clock_ahead_seconds()
+    }
+
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    pub(super) fn edge(&self) -> Edge {
         Edge {
-            http: &*self.http,
-            clock: &self.clock,
-            metrics: &self.metrics,
-            config: &self.config,
+            http: Arc::clone(&self.http),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+            config: Arc::clone(&self.config),
+            keep: self.keep.clone(),
         }
     }
 
@@ -242,7 +265,11 @@ impl Client {
     pub(super) async fn call(&self, call: &Call) -> Result<Response<Bytes>, CallError> {
         let mut session = self.sessions.current(&self.edge()).await?;
         let mut answer = self.send_signed_in(call, &session).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED && !self.sessions.is_doubted() {
+        for renewal in 0..MOST_RENEWALS {
+            let is_final = renewal > 0 && session.is_fresh || self.sessions.is_doubted();
+            if answer.status() != StatusCode::UNAUTHORIZED || is_final {
+                break;
+            }
             session = self.sessions.renewed(&session, &self.edge()).await?;
             answer = self.send_signed_in(call, &session).await?;
         }

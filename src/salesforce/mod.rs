@@ -19,7 +19,7 @@ mod sign_in_error;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use auth::{SignInState, allowed_hosts};
+pub use auth::{Connected, Consent, KeepError, KeptBytes, SignInState, TokenKeep, allowed_hosts};
 pub use call::{ApiError, CallError, Explanation, Lost, Unsendable};
 pub use client::Client;
 pub use collections::{MAX_RETRIEVE, MAX_UPSERT, RowResult, Saved, WriteHeaders};

@@ -48,11 +48,25 @@ impl Sent {
 pub(crate) struct Scripted {
     answers: Mutex<VecDeque<Answer>>,
     sent: Mutex<Vec<Sent>>,
+    before: Mutex<Option<(usize, Hook)>>,
+}
+
+struct Hook(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 impl Scripted {
     pub fn then(&self, answer: Answer) {
         self.answers.lock().push_back(answer);
+    }
+
+    /// Does something before the `number`th request from now is answered.
+    pub fn before(&self, number: usize, act: impl FnOnce() + Send + 'static) {
+        *self.before.lock() = Some((number, Hook(Box::new(act))));
     }
 
     pub fn sent(&self) -> Vec<Sent> {
@@ -84,6 +98,16 @@ impl Http for Scripted {
             headers: request.headers().clone(),
             body: String::from_utf8(body).unwrap(),
         });
+        let due = {
+            let mut before = self.before.lock();
+            if let Some((number, _)) = &mut *before {
+                *number -= 1;
+            }
+            before.take_if(|(number, _)| *number == 0)
+        };
+        if let Some((_, act)) = due {
+            act.0();
+        }
         // Lets other tasks of the test come to the same place.
         tokio::task::yield_now().await;
         let answer = self.answers.lock().pop_front();
@@ -115,6 +139,17 @@ impl Org {
             clock,
             metrics,
         }
+    }
+
+    /// Gives the client a place to keep its tokens.
+    pub fn keep(&mut self, keep: Arc<dyn super::TokenKeep>) {
+        let client = Client::new(
+            self.http.clone(),
+            self.clock.clone(),
+            self.client.config().clone(),
+            self.metrics.clone(),
+        );
+        self.client = Arc::new(client.keeping(keep));
     }
 
     /// A client that has signed in.

@@ -1,5 +1,10 @@
-use serde_json::json;
+use std::collections::BTreeMap;
 
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::loopback::{PATIENCE, reason};
 use super::*;
 use crate::connector::mechanism::auth::Overrides;
 use crate::connector::mechanism::testing::{Answered, Sent, World, answer, manifest};
@@ -53,7 +58,7 @@ where
 {
     let mut person = Some(person);
     let mut acting = None;
-    let result = ask(&args(), sign_in, &world.edge, |url| {
+    let result = ask_vendor(&args(), sign_in, &world.edge, |url| {
         assert!(
             url.as_str().starts_with("http://127.0.0.1:9101/a?"),
             "{url}"
@@ -155,7 +160,7 @@ async fn a_registered_redirect_address_is_sent_as_it_is() {
     };
     let clock = world.clock.clone();
     let mut sent = String::new();
-    let asking = ask(&args, &sign_in, &world.edge, |url| {
+    let asking = ask_vendor(&args, &sign_in, &world.edge, |url| {
         sent = url.to_string();
         tokio::spawn(async move { clock.advance(PATIENCE) });
     });

@@ -45,7 +45,7 @@ pub(super) fn check(
     report: &mut Report,
 ) {
     check_encrypted(salesforce, "login_url", report);
-    check_sign_in(node, salesforce, env, report);
+    check_sign_in(node, salesforce, root, env, report);
     check_login_host(salesforce, report);
     check_external_id_field(salesforce, report);
     if let Some((version, node)) = salesforce.text("api_version")
@@ -89,15 +89,26 @@ pub(crate) fn normal_api_version(text: &str) -> Option<String> {
 }
 
 /// What each way to sign in needs, and what it does not use.
-fn check_sign_in(node: &Node, salesforce: &Table, env: &Environment<'_>, report: &mut Report) {
+fn check_sign_in(
+    node: &Node,
+    salesforce: &Table,
+    root: &Table,
+    env: &Environment<'_>,
+    report: &mut Report,
+) {
     let auth = salesforce
         .text("auth")
         .map_or("client_credentials", |(text, _)| text);
     let (needed, unused): (&[&str], &[&str]) = match auth {
         "client_credentials" => (&["client_secret"], &["username", "private_key", "audience"]),
         "jwt_bearer" => (&["username", "private_key"], &["client_secret"]),
+        "authorization_code" => (&[], &["username", "private_key", "audience"]),
         _ => (&[], &[]),
     };
+    if auth == "authorization_code" {
+        check_tokens_can_be_kept(salesforce, root, report);
+        secrets::check(salesforce, "client_secret", env, report);
+    }
     for key in needed {
         if salesforce.get(key).is_none() {
             let (what, example) = match *key {
@@ -142,6 +153,21 @@ fn check_sign_in(node: &Node, salesforce: &Table, env: &Environment<'_>, report:
         && let Some(key) = salesforce.get("private_key")
     {
         check_private_key(&pem, key, report);
+    }
+}
+
+/// A consent is kept for good, so it is encrypted; SQLite makes a key of its own.
+fn check_tokens_can_be_kept(salesforce: &Table, root: &Table, report: &mut Report) {
+    let store = root.table("store");
+    let url = store.and_then(|store| store.text("url"));
+    let is_postgres = url.is_some_and(|(url, _)| url.starts_with("postgres"));
+    let has_key = store.is_some_and(|store| store.get("secret_key").is_some());
+    if let (true, false, Some(auth)) = (is_postgres, has_key, salesforce.get("auth")) {
+        report.add(
+            error_at(auth, "config.missing_key", "`secret_key` is missing in [store]")
+                .label("the tokens of this way to sign in are kept encrypted")
+                .hint("`secret_key = { env = \"LEADSTREAM_SECRET_KEY\" }` in [store], the same on all nodes: `openssl rand -base64 32` makes one"),
+        );
     }
 }
 

@@ -124,11 +124,35 @@ impl Vault {
         self.sealer().map(|_| ()).map_err(VaultError::from)
     }
 
-    pub(crate) async fn load(&self, name: &str) -> Result<Option<Kept>, VaultError> {
+    /// What is kept under `name`, opened, and its version. What does not open has a version all the
+    /// same, so that it can be replaced.
+    pub(crate) async fn open(
+        &self,
+        name: &str,
+    ) -> Result<Option<(Result<Vec<u8>, SealError>, i64)>, VaultError> {
         let Some((sealed, version)) = self.store.get(name).await? else {
             return Ok(None);
         };
-        let plain = self.sealer()?.open(name, &sealed)?;
+        Ok(Some((self.sealer()?.open(name, &sealed), version)))
+    }
+
+    /// Seals `plain` and keeps it durably; false if somebody else was quicker.
+    pub(crate) async fn seal(
+        &self,
+        name: &str,
+        plain: &[u8],
+        expected: i64,
+        now: Millis,
+    ) -> Result<bool, VaultError> {
+        let sealed = self.sealer()?.seal(name, plain)?;
+        Ok(self.store.put(name, &sealed, expected, now).await?)
+    }
+
+    pub(crate) async fn load(&self, name: &str) -> Result<Option<Kept>, VaultError> {
+        let Some((plain, version)) = self.open(name).await? else {
+            return Ok(None);
+        };
+        let plain = plain?;
         let credential = serde_json::from_slice(&plain)
             // The parser's words could quote a token.
             .map_err(|_| VaultError::Damaged(name.to_owned()))?;
@@ -148,8 +172,7 @@ impl Vault {
     ) -> Result<bool, VaultError> {
         let plain =
             serde_json::to_vec(credential).map_err(|_| VaultError::Damaged(name.to_owned()))?;
-        let sealed = self.sealer()?.seal(name, &plain)?;
-        Ok(self.store.put(name, &sealed, expected, now).await?)
+        self.seal(name, &plain, expected, now).await
     }
 
     /// Keeps it whatever is there: a person has signed in anew.
