@@ -47,6 +47,8 @@ mod rs256;
 pub mod salesforce;
 /// The Salesforce org in memory, for demo, tests and dry runs.
 pub mod sandbox;
+/// Makes what is needed in the Salesforce org.
+pub mod setup;
 /// The one door to the database.
 pub mod store;
 /// Logs and metrics.

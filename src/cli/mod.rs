@@ -9,7 +9,6 @@ mod connectors;
 mod cursors;
 mod dead_letters;
 mod demo;
-mod doctor;
 mod healthcheck;
 mod init;
 mod output;
@@ -17,6 +16,7 @@ mod plan;
 mod reconcile;
 mod replay;
 mod run;
+mod salesforce;
 mod sandbox;
 mod schema;
 mod sources;
@@ -60,7 +60,10 @@ enum Command {
     /// Say everything that is wrong with the configuration, without asking anyone else.
     Check(check::Args),
     /// Sign in to Salesforce, read only, and say what is missing there.
-    Doctor(doctor::DoctorArgs),
+    Doctor(salesforce::DoctorArgs),
+    /// Look after the Salesforce org: make what is needed there, say what is missing.
+    #[command(subcommand)]
+    Salesforce(salesforce::SalesforceCommand),
     /// Take leads, and bring them into Salesforce, until Ctrl-C.
     Run,
     /// Ask a running daemon whether it is alive, for containers.
@@ -90,7 +93,7 @@ enum Command {
     Sources(sources::Args),
     /// Show what would become of a payload: submission, match, Salesforce fields. Writes nothing.
     Try(r#try::Args),
-    /// Give leadstream access to a source's account, in a browser; the vendor's tokens are kept.
+    /// Give leadstream access to a source's account, or to the org, in a browser; the tokens are kept.
     Connect(connect::Args),
     /// Show what can be connected and what it needs; begin and test connectors of your own.
     #[command(subcommand)]
@@ -132,7 +135,8 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Init(args) => init::run(&args, &cli.config),
         Command::Check(args) => check::run(&args, &cli.config),
-        Command::Doctor(args) => asynchronously(doctor::run_command(&args, &cli.config)),
+        Command::Doctor(args) => asynchronously(salesforce::doctor(&args, &cli.config)),
+        Command::Salesforce(command) => asynchronously(salesforce::run(command, &cli.config)),
         Command::Run => asynchronously(run::run(&cli.config)),
         Command::Healthcheck(args) => healthcheck::run(&args, &cli.config),
         Command::Demo(args) => asynchronously(demo::run(args)),

@@ -18,6 +18,7 @@ mod query;
 mod sign_in_error;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tooling;
 
 pub use auth::{Connected, Consent, KeepError, KeptBytes, SignInState, TokenKeep, allowed_hosts};
 pub use call::{ApiError, CallError, Explanation, Lost, Unsendable};
@@ -29,6 +30,7 @@ pub use id::{same_record, to_18};
 pub use limits::{Limit, Usage};
 pub use query::{Rows, quote};
 pub use sign_in_error::SignInError;
+pub use tooling::{ObjectAccess, TextField};
 
 /// A record's fields by name.
 pub type Map = serde_json::Map<String, serde_json::Value>;

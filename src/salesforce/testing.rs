@@ -49,9 +49,18 @@ pub(crate) struct Scripted {
     answers: Mutex<VecDeque<Answer>>,
     sent: Mutex<Vec<Sent>>,
     before: Mutex<Option<(usize, Hook)>>,
+    rule: Mutex<Option<Rule>>,
 }
 
 struct Hook(Box<dyn FnOnce() + Send>);
+
+struct Rule(Box<dyn FnMut(&Sent) -> Answer + Send>);
+
+impl std::fmt::Debug for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rule")
+    }
+}
 
 impl std::fmt::Debug for Hook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -67,6 +76,11 @@ impl Scripted {
     /// Does something before the `number`th request from now is answered.
     pub fn before(&self, number: usize, act: impl FnOnce() + Send + 'static) {
         *self.before.lock() = Some((number, Hook(Box::new(act))));
+    }
+
+    /// Answers what no answer was written down for.
+    pub fn otherwise(&self, rule: impl FnMut(&Sent) -> Answer + Send + 'static) {
+        *self.rule.lock() = Some(Rule(Box::new(rule)));
     }
 
     pub fn sent(&self) -> Vec<Sent> {
@@ -91,13 +105,14 @@ impl Http for Scripted {
                 .unwrap();
             body = unpacked;
         }
-        self.sent.lock().push(Sent {
+        let sent = Sent {
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
             headers: request.headers().clone(),
             body: String::from_utf8(body).unwrap(),
-        });
+        };
+        self.sent.lock().push(sent.clone());
         let due = {
             let mut before = self.before.lock();
             if let Some((number, _)) = &mut *before {
@@ -111,7 +126,11 @@ impl Http for Scripted {
         // Lets other tasks of the test come to the same place.
         tokio::task::yield_now().await;
         let answer = self.answers.lock().pop_front();
-        answer.expect("the test has no answer for this request")
+        answer.unwrap_or_else(|| {
+            let mut rule = self.rule.lock();
+            let rule = rule.as_mut();
+            rule.expect("the test has no answer for this request").0(&sent)
+        })
     }
 }
 

@@ -1,0 +1,61 @@
+//! `leadstream salesforce …`: the org itself.
+
+mod doctor;
+mod setup;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use doctor::{DoctorArgs, run_command as doctor};
+
+use super::Exit;
+use crate::config::{Config, SalesforceAuth};
+use crate::edge::clock::SystemClock;
+use crate::edge::http::ReqwestHttp;
+use crate::org_tokens;
+use crate::salesforce::{Client, allowed_hosts};
+use crate::store::{Access, Store};
+use crate::telemetry::Metrics;
+
+/// What is done with the org.
+#[derive(Debug, clap::Subcommand)]
+pub enum SalesforceCommand {
+    /// Make what is needed in the org: the field for our key, the right to write it, fields for
+    /// attribution. Says first what it would do.
+    Setup(setup::Args),
+    /// Sign in, read only, and say what is missing. The same as `leadstream doctor`.
+    Doctor(DoctorArgs),
+}
+
+/// Runs it.
+pub async fn run(command: SalesforceCommand, config_path: &Path) -> Exit {
+    match command {
+        SalesforceCommand::Setup(args) => setup::run(&args, config_path).await,
+        SalesforceCommand::Doctor(args) => doctor(&args, config_path).await,
+    }
+}
+
+/// A client that really signs in. Only a consent is taken from the store: its refresh token may be good
+/// for one use.
+async fn client(config: &Config) -> (Client, Option<Arc<Store>>) {
+    let org = &config.salesforce;
+    let client = Client::new(
+        Arc::new(ReqwestHttp::new(allowed_hosts(org))),
+        Arc::new(SystemClock),
+        org.clone(),
+        Metrics::new(),
+    );
+    if org.auth != SalesforceAuth::AuthorizationCode {
+        return (client, None);
+    }
+    match Store::open(&config.store, Access::Command).await {
+        Ok(store) => {
+            let keep = org_tokens::keep(Arc::clone(&store), &config.store);
+            (client.keeping(keep), Some(store))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "there is no store yet");
+            (client, None)
+        }
+    }
+}
