@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::error::{Class, Verdict, judge};
 use super::id::to_18;
+use super::query::check_name;
 use super::sign_in_error::SignInError;
 use crate::edge::http::HttpError;
 
@@ -141,6 +142,7 @@ impl CallError {
                     }
                 }
                 .to_owned(),
+                about: Vec::new(),
             },
             Self::MaybeSent(error) => Explanation {
                 class: self.class(),
@@ -149,6 +151,7 @@ impl CallError {
                 hint: "it is looked up and tried again by itself; if it stays, check \
                        https://status.salesforce.com"
                     .to_owned(),
+                about: Vec::new(),
             },
             Self::Refused { status, errors } => Explanation::of(*status, errors),
             Self::SignIn(error) => Explanation {
@@ -156,6 +159,7 @@ impl CallError {
                 code: error.code.clone(),
                 message: error.message.clone(),
                 hint: error.hint.clone(),
+                about: Vec::new(),
             },
         }
     }
@@ -175,9 +179,33 @@ pub struct Explanation {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// What it is about: fields by API name, with their object where that is known
+    /// (`Lead.Industry`). Names of the org and of the configuration, never a lead's values.
+    pub about: Vec<String>,
 }
 
 impl Explanation {
+    /// The same of an object: fields that `about` names alone are that object's.
+    pub fn on(mut self, object: &str) -> Self {
+        for field in &mut self.about {
+            if !field.contains('.') {
+                *field = format!("{object}.{field}");
+            }
+        }
+        self
+    }
+
+    /// What many refusals have in common that one fix cures: the code, and what it is about. It
+    /// holds no lead's values.
+    pub fn cause(&self) -> String {
+        let mut cause = self.code.clone();
+        for (position, field) in self.about.iter().enumerate() {
+            cause.push_str(if position == 0 { " " } else { ", " });
+            cause.push_str(field);
+        }
+        cause
+    }
+
     /// Whether it is for want of a sign-in, so that it is over as soon as that has gone well.
     pub fn is_of_signing_in(&self) -> bool {
         self.class == Class::SignIn || self.code.starts_with("salesforce.sign_in.")
@@ -207,6 +235,7 @@ impl Explanation {
                 message
             },
             hint: verdict.hint.to_owned(),
+            about: error.map(ApiError::about).unwrap_or_default(),
         }
     }
 }
@@ -254,6 +283,35 @@ fn null_as_none<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D
 }
 
 impl ApiError {
+    /// The fields that it means: those it lists, else the column or the external id field that its
+    /// text names, else the object that does not exist. Names only: what else the text quotes may
+    /// be a lead's.
+    pub fn about(&self) -> Vec<String> {
+        if !self.fields.is_empty() {
+            let mut fields = self.fields.clone();
+            fields.sort_unstable();
+            fields.dedup();
+            return fields;
+        }
+        let quoted = |before: &str, end: &[char]| {
+            let (_, rest) = self.message.split_once(before)?;
+            let name = rest.split(end).next()?.trim();
+            check_name(name).is_ok().then(|| name.to_owned())
+        };
+        let object = quoted("on sobject of type ", &[' ', '.', '\n'])
+            .or_else(|| quoted("on entity '", &['\'']));
+        let of_object = |field: String| match &object {
+            Some(object) => format!("{object}.{field}"),
+            None => field,
+        };
+        quoted("No such column '", &['\''])
+            .map(of_object)
+            .or_else(|| quoted("sObject type '", &['\'']))
+            .or_else(|| quoted("duplicate value found: ", &[' ']))
+            .into_iter()
+            .collect()
+    }
+
     /// What kind of trouble it is, in an answer of `status` (200 for a row of a collection).
     pub fn class(&self, status: u16) -> Class {
         judge(status, &self.code, &self.message).class

@@ -135,6 +135,7 @@ fn unanswered() -> Sent {
             code: "salesforce.unanswered".to_owned(),
             message: "it was not sent".to_owned(),
             hint: "it is tried again by itself".to_owned(),
+            about: Vec::new(),
         },
         unsure: true,
         blame: Blame::Lead,
@@ -305,6 +306,7 @@ fn record_gone() -> Explanation {
         hint: "it is not made again, because a person removed it: restore it from the recycle bin and replay, \
                or leave it"
             .to_owned(),
+        about: Vec::new(),
     }
 }
 
@@ -316,6 +318,7 @@ fn external_id_changed(key: &str) -> Explanation {
             "the record no longer holds our key in {key}, so a write would make a second one"
         ),
         hint: format!("set {key} of that record back (the timeline has it) and replay"),
+        about: Vec::new(),
     }
 }
 
@@ -465,7 +468,7 @@ fn settle_row(
             if round < MOST_ROUNDS && mend(mapping, key, &mut row, &errors) {
                 return Some(row);
             }
-            let mut why = Explanation::of(200, &errors);
+            let mut why = Explanation::of(200, &errors).on(LEAD);
             // Another has just made the record, or the one that we could not find has our key: the
             // next try looks first.
             let key = key.to_ascii_lowercase();

@@ -5,7 +5,7 @@ use serde_json::{Number, Value};
 use crate::model::field::Kind;
 
 /// The most characters of any text: a long text area's.
-const LONGEST_TEXT: usize = 131_072;
+pub(super) const LONGEST_TEXT: usize = 131_072;
 
 /// The most characters of an e-mail address.
 const LONGEST_EMAIL: usize = 80;
@@ -58,7 +58,7 @@ pub(super) fn typed(text: &str, kind: Kind, max_chars: usize) -> Typed {
     }
 }
 
-fn is_printable(character: char) -> bool {
+pub(super) fn is_printable(character: char) -> bool {
     !character.is_control() || matches!(character, '\n' | '\r' | '\t')
 }
 
@@ -77,7 +77,7 @@ pub(super) fn cut(text: &str, max_chars: usize) -> &str {
     text
 }
 
-fn decimal(number: f64) -> Value {
+pub(super) fn decimal(number: f64) -> Value {
     if number.fract() == 0.0 {
         return (number as i64).into();
     }
@@ -86,7 +86,7 @@ fn decimal(number: f64) -> Value {
 
 /// Reads a number as people write it: `1,200`, `1.200,50`, `1 200`, `$1200`. None for a range, a
 /// word, and for what can be read in two ways, such as `1.234` (a thousand in German).
-fn number(text: &str) -> Option<f64> {
+pub(super) fn number(text: &str) -> Option<f64> {
     let digits: String = text
         .trim()
         .trim_start_matches(['$', '€', '£', '¥'])
@@ -142,7 +142,7 @@ fn number(text: &str) -> Option<f64> {
     Some(sign * number)
 }
 
-fn yes_or_no(text: &str) -> Option<bool> {
+pub(super) fn yes_or_no(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "y" | "on" | "t" | "x" => Some(true),
         "false" | "0" | "no" | "n" | "off" | "f" | "" => Some(false),

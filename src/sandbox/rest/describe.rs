@@ -243,3 +243,6 @@ fn field_json(field: &Field) -> Json {
         "updateable": field.can_update(),
     })
 }
+
+#[cfg(test)]
+mod fitted;
