@@ -20,6 +20,7 @@ use crate::edge::http::{Http, ReqwestHttp};
 use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
 use crate::edge::supervise::Supervisor;
+use crate::follow::drift::{Drift, Watched};
 use crate::ingest::file::Folder;
 use crate::ingest::poll::{Hints, PollSource, Poller};
 use crate::ingest::{self, Door, HooksState, Inbox, captcha_endpoint};
@@ -190,6 +191,18 @@ impl Daemon {
             "deliver",
             loops_stopping.clone(),
             async move |stopping| deliver.run(stopping).await,
+        ));
+        let drift = Drift::new(
+            Arc::clone(&store),
+            Arc::clone(&client),
+            Watched::all(config),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        );
+        background.spawn(supervisor.clone().keep(
+            "drift",
+            loops_stopping.clone(),
+            async move |stopping| drift.run(stopping).await,
         ));
         let leaser = Arc::clone(&store);
         background.spawn(supervisor.clone().keep(

@@ -32,6 +32,8 @@ pub mod diagnostic;
 pub mod doctor;
 /// What touches the world: clock, randomness, HTTP, shutdown.
 pub mod edge;
+/// Loop 4: what happens in the org of itself.
+pub mod follow;
 /// Loop 1: requests to inbox.
 pub mod ingest;
 /// DESIGN's words as plain data.

@@ -108,6 +108,10 @@ pub struct Metrics {
     pub salesforce_api_used: Gauge,
     /// Calls that the org may use in 24 hours, as it last said.
     pub salesforce_api_allowed: Gauge,
+    /// Places where the mapping and the org do not fit together.
+    pub mapping_problems: Gauge,
+    /// Those of them that came by a change of the org.
+    pub salesforce_drift: Gauge,
 }
 
 impl Metrics {
@@ -134,6 +138,8 @@ impl Metrics {
             salesforce_calls: Family::default(),
             salesforce_api_used: Gauge::default(),
             salesforce_api_allowed: Gauge::default(),
+            mapping_problems: Gauge::default(),
+            salesforce_drift: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -197,6 +203,16 @@ impl Metrics {
             "salesforce_api_allowed",
             "Calls that the org may use in 24 hours",
             metrics.salesforce_api_allowed.clone(),
+        );
+        registry.register(
+            "mapping_problems",
+            "Places where the mapping and the org do not fit together",
+            metrics.mapping_problems.clone(),
+        );
+        registry.register(
+            "salesforce_drift",
+            "Places where the org was changed so that the mapping fits no longer",
+            metrics.salesforce_drift.clone(),
         );
         Arc::new(Self {
             registry,

@@ -102,6 +102,10 @@ async fn ready(State(AdminState(inner)): State<AdminState>) -> Response {
     if !crashed.is_empty() {
         body["crashed_loops"] = json!(crashed);
     }
+    let drifted = inner.drifted().await;
+    if !drifted.is_empty() {
+        body["salesforce_drift"] = Value::from(drifted);
+    }
     if !inner.fenced.is_empty() {
         body["fenced_sources"] = inner
             .fenced
@@ -128,6 +132,24 @@ impl Inner {
         };
         *answer = Some((now, fresh.clone()));
         fresh
+    }
+
+    /// Where the org was changed so that the mapping fits no longer. Names and values of the org and
+    /// the configuration only.
+    async fn drifted(&self) -> Vec<Value> {
+        let problems = self.store.org_problems().await.unwrap_or_default();
+        let drifted = problems.into_iter().filter(|problem| problem.drifted);
+        drifted
+            .map(|problem| {
+                json!({
+                    "code": problem.code,
+                    "about": problem.about,
+                    "message": problem.message,
+                    "hint": problem.hint,
+                    "since": problem.since.to_string(),
+                })
+            })
+            .collect()
     }
 
     /// Counts what waits, at most once a second: it reads all of it, whoever asks.

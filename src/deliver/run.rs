@@ -10,9 +10,9 @@ use tracing::{debug, info, warn};
 
 use super::pace::{Pace, ready_at};
 use super::retry::{Retry, hold_all, next_try};
-use super::salesforce::Mapping;
 use super::salesforce::send::{Blame, Outgoing, Sent, send};
 use super::salesforce::write::together;
+use super::salesforce::{Mapping, cause};
 use crate::edge::clock::SharedClock;
 use crate::edge::shutdown::Shutdown;
 use crate::model::{Delivery, EventId, Millis};
@@ -294,6 +294,9 @@ impl Deliver {
         counts: bool,
         now: Millis,
     ) -> Outcome {
+        if cause::is_of_stale_schema(&why.code) {
+            self.client.describes().doubt();
+        }
         let attempts = claim
             .deliveries
             .iter()
@@ -314,6 +317,7 @@ impl Deliver {
                 code: why.code,
             },
             Retry::GiveUp => Outcome::Dead {
+                cause: cause::of(&why, self.store.key_secret()),
                 code: why.code,
                 message: why.message,
                 hint: why.hint,

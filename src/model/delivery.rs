@@ -53,6 +53,9 @@ pub struct DeadLetter {
     pub delivery: Option<DeliveryId>,
     /// Stable reason code.
     pub code: String,
+    /// What it has in common with others that one fix cures: the code, and what it is about. No
+    /// personal data.
+    pub cause: String,
     /// What is wrong, in plain words; for deliveries the destination's own message.
     pub message: String,
     /// What to do.

@@ -20,8 +20,8 @@ use crate::config::{Config, SourceConfig};
 use crate::connector::{Connector, connector_of};
 use crate::deliver::salesforce::Mapping;
 use crate::model::{
-    DeadLetter, Delivery, DeliveryId, Destination, End, Event, EventId, KeyKind, Lead, LeadId,
-    Millis, Note, SourceName, Submission, Verdict,
+    DeadLetter, Delivery, DeliveryId, Destination, End, Event, KeyKind, Lead, LeadId, Millis, Note,
+    SourceName, Submission, Verdict,
 };
 use crate::store::{
     Changes, KnownLead, LastSubmission, NewKey, RecordHasher, StoredSubmission, TimelineEntry,
@@ -124,7 +124,7 @@ pub fn decide(
                 .submissions
                 .push(row(event, rules).ended(End::DeadLetter, error.code));
             let letter = letter(
-                event.id,
+                event,
                 now,
                 error.code,
                 error.message.clone(),
@@ -160,12 +160,14 @@ impl StoredSubmission {
     }
 }
 
-fn letter(event: EventId, at: Millis, code: &str, message: String, hint: String) -> DeadLetter {
+fn letter(event: &Event, at: Millis, code: &str, message: String, hint: String) -> DeadLetter {
     DeadLetter {
-        event,
+        event: event.id,
         lead: None,
         delivery: None,
         code: code.to_owned(),
+        // What ails one source's events is mended in its section.
+        cause: format!("{code} {}", event.source),
         message,
         hint,
         at,
@@ -263,7 +265,7 @@ impl Decision<'_> {
     }
 
     fn bury(&mut self, row: StoredSubmission, code: &str, message: &str, hint: String) {
-        let letter = letter(self.event.id, self.now, code, message.to_owned(), hint);
+        let letter = letter(self.event, self.now, code, message.to_owned(), hint);
         let (source, ordinal) = (self.event.source.clone(), self.submission().ordinal);
         self.changes.dead_letters.push((source, ordinal, letter));
         self.changes

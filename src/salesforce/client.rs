@@ -15,6 +15,7 @@ use url::Url;
 
 use super::auth::{Edge, Session, Sessions, SignInState, TokenKeep};
 use super::call::{ApiError, CallError, Lost, Unsendable};
+use super::describe::Describes;
 use super::error::Class;
 use super::limits::Usage;
 use super::sign_in_error::SignInError;
@@ -48,6 +49,7 @@ pub struct Client {
     sessions: Sessions,
     keep: Option<Arc<dyn TokenKeep>>,
     usage: Mutex<Option<Usage>>,
+    describes: Describes,
 }
 
 /// One call, before it is signed in.
@@ -169,6 +171,7 @@ impl Client {
             sessions: Sessions::new(),
             keep: None,
             usage: Mutex::default(),
+            describes: Describes::default(),
         }
     }
 
@@ -182,6 +185,11 @@ impl Client {
     /// What it was made with.
     pub fn config(&self) -> &SalesforceConfig {
         &self.config
+    }
+
+    /// What is known of the org's objects.
+    pub fn describes(&self) -> &Describes {
+        &self.describes
     }
 
     /// The org's calls of the rolling 24 hours, as the last answer told.

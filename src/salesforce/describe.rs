@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Method};
 use parking_lot::RwLock;
 use serde::{Deserialize, Deserializer, Serialize};
+use tokio::sync::Notify;
 
 use super::call::{CallError, Lost};
 use super::client::{Call, Client, READ_TIMEOUT};
@@ -139,7 +141,11 @@ pub struct Described {
 
 /// What the org's objects are made of, as far as it is known; shared by whoever writes to them.
 #[derive(Debug, Default)]
-pub struct Describes(RwLock<BTreeMap<String, Arc<Describe>>>);
+pub struct Describes {
+    known: RwLock<BTreeMap<String, Arc<Describe>>>,
+    doubted: AtomicBool,
+    doubt_came: Notify,
+}
 
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
@@ -150,18 +156,40 @@ fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 impl Describes {
     /// The object of that API name, if it was ever described.
     pub fn get(&self, object: &str) -> Option<Arc<Describe>> {
-        self.0.read().get(object).cloned()
+        self.known.read().get(object).cloned()
     }
 
     /// All that are known, by name.
     pub fn all(&self) -> BTreeMap<String, Arc<Describe>> {
-        self.0.read().clone()
+        self.known.read().clone()
     }
 
     /// From now on the object is this.
     pub fn put(&self, object: Describe) {
         let name = object.name.clone();
-        self.0.write().insert(name, Arc::new(object));
+        self.known.write().insert(name, Arc::new(object));
+    }
+
+    /// A refusal said that the org is not as it was described.
+    pub fn doubt(&self) {
+        if !self.doubted.swap(true, Ordering::Relaxed) {
+            self.doubt_came.notify_one();
+        }
+    }
+
+    /// Whether there is such a doubt.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed)
+    }
+
+    /// The org has just been asked.
+    pub fn settle_doubt(&self) {
+        self.doubted.store(false, Ordering::Relaxed);
+    }
+
+    /// Comes back when the next doubt comes.
+    pub async fn doubt_came(&self) {
+        self.doubt_came.notified().await;
     }
 }
 

@@ -4,7 +4,7 @@ use crate::edge::random::Ids;
 use crate::model::{DeadLetter, EventId, Millis, SourceName};
 
 const INSERT: &str = "INSERT INTO dead_letter (id, event_id, ordinal, source, lead_id, delivery_id, code, \
-     message, hint, at) VALUES";
+     cause, message, hint, at) VALUES";
 
 /// A dead letter that nobody has dealt with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct OpenDeadLetter {
     pub event: EventId,
     /// Stable reason code.
     pub code: String,
+    /// What it has in common with others that one fix cures.
+    pub cause: String,
     /// What is wrong.
     pub message: String,
     /// What to do.
@@ -22,6 +24,38 @@ pub struct OpenDeadLetter {
     /// When it stopped.
     pub at: Millis,
 }
+
+/// Dead letters that one fix cures together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadCause {
+    /// What they have in common.
+    pub cause: String,
+    /// Stable reason code.
+    pub code: String,
+    /// How many there are.
+    pub letters: u64,
+    /// How many leads they are of; 0 if none got that far.
+    pub leads: u64,
+    /// When the first of them stopped.
+    pub first: Millis,
+    /// When the last did.
+    pub last: Millis,
+    /// What is wrong with the last of them.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+const CAUSES: &str = "SELECT g.cause, d.code, g.letters, g.leads, g.first_at, g.last_at, d.message, d.hint \
+     FROM (SELECT cause, COUNT(*) AS letters, COUNT(DISTINCT lead_id) AS leads, MIN(at) AS first_at, \
+     MAX(at) AS last_at, MAX(id) AS newest FROM dead_letter WHERE resolved_at IS NULL \
+     AND ($1 IS NULL OR source = $1) GROUP BY cause) AS g JOIN dead_letter d ON d.id = g.newest \
+     ORDER BY g.letters DESC, g.cause";
+
+const OF_CAUSE: &str = "SELECT DISTINCT event_id FROM dead_letter WHERE resolved_at IS NULL \
+     AND cause = $1 AND ($2 IS NULL OR source = $2) ORDER BY event_id LIMIT $3";
+
+type CauseRow = (String, String, i64, i64, i64, i64, String, String);
 
 pub(super) async fn insert(
     connection: &mut Connection<'_>,
@@ -42,6 +76,7 @@ pub(super) async fn insert(
             values.push(letter.lead.map(|lead| lead.0))?;
             values.push(letter.delivery.map(|delivery| delivery.0))?;
             values.push(&*letter.code)?;
+            values.push(&*letter.cause)?;
             values.push(&*letter.message)?;
             values.push(&*letter.hint)?;
             values.push(letter.at.0)
@@ -72,8 +107,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<OpenDeadLetter>, StoreError> {
         let mut reader = self.database.read().await?;
-        let rows: Vec<(String, i64, String, String, String, i64)> = query(
-            "SELECT source, event_id, code, message, hint, at FROM dead_letter \
+        let rows: Vec<(String, i64, String, String, String, String, i64)> = query(
+            "SELECT source, event_id, code, cause, message, hint, at FROM dead_letter \
              WHERE resolved_at IS NULL AND ($1 IS NULL OR source = $1) ORDER BY id LIMIT $2",
         )
         .bind(source)
@@ -82,15 +117,57 @@ impl Store {
         .await?;
         Ok(rows
             .into_iter()
-            .map(|(source, event, code, message, hint, at)| OpenDeadLetter {
-                source: SourceName::new(&source),
-                event: EventId(event),
+            .map(
+                |(source, event, code, cause, message, hint, at)| OpenDeadLetter {
+                    source: SourceName::new(&source),
+                    event: EventId(event),
+                    code,
+                    cause,
+                    message,
+                    hint,
+                    at: Millis(at),
+                },
+            )
+            .collect())
+    }
+
+    /// What stopped them, and how many for each cause, most first; of one source, or of all.
+    pub async fn dead_causes(&self, source: Option<&str>) -> Result<Vec<DeadCause>, StoreError> {
+        let mut reader = self.database.read().await?;
+        let rows: Vec<CauseRow> = query(CAUSES)
+            .bind(source)
+            .all(&mut reader.connection())
+            .await?;
+        let causes = rows.into_iter().map(
+            |(cause, code, letters, leads, first, last, message, hint)| DeadCause {
+                cause,
                 code,
+                letters: letters as u64,
+                leads: leads as u64,
+                first: Millis(first),
+                last: Millis(last),
                 message,
                 hint,
-                at: Millis(at),
-            })
-            .collect())
+            },
+        );
+        Ok(causes.collect())
+    }
+
+    /// The events of at most `limit` of the dead letters with this cause.
+    pub async fn dead_events(
+        &self,
+        cause: &str,
+        source: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<EventId>, StoreError> {
+        let mut reader = self.database.read().await?;
+        let events: Vec<i64> = query(OF_CAUSE)
+            .bind(cause)
+            .bind(source)
+            .bind(limit as i64)
+            .column(&mut reader.connection())
+            .await?;
+        Ok(events.into_iter().map(EventId).collect())
     }
 
     /// Has events processed once more: those whose submissions are at an end and not synced. Takes

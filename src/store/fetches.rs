@@ -144,6 +144,7 @@ impl Store {
                     lead: None,
                     delivery: None,
                     code: code.clone(),
+                    cause: format!("{code} {}", task.source),
                     message,
                     hint,
                     at: now,

@@ -78,6 +78,8 @@ pub enum Outcome {
     Dead {
         /// Stable reason code.
         code: String,
+        /// What it has in common with others that one fix cures: see `DeadLetter::cause`.
+        cause: String,
         /// The destination's own message.
         message: String,
         /// What to do.
@@ -330,6 +332,7 @@ impl Write {
                     code,
                     message,
                     hint,
+                    ..
                 } => {
                     dead.extend(deliveries.map(|id| (id, *settlement)));
                     (
@@ -423,6 +426,7 @@ async fn bury_damaged(
         .map(|(id, lead)| {
             let outcome = Outcome::Dead {
                 code: "delivery.damaged".to_owned(),
+                cause: "delivery.damaged".to_owned(),
                 message: "it, or its lead, cannot be read back from the store".to_owned(),
                 hint: "replay the event; check the disk if there are more of these".to_owned(),
             };
@@ -557,6 +561,7 @@ async fn bury(
             outcome:
                 Outcome::Dead {
                     code,
+                    cause,
                     message,
                     hint,
                 },
@@ -572,6 +577,7 @@ async fn bury(
             lead: Some(*lead),
             delivery: Some(DeliveryId(delivery)),
             code: code.clone(),
+            cause: cause.clone(),
             message: message.clone(),
             hint: hint.clone(),
             at: now,

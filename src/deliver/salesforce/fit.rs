@@ -19,6 +19,11 @@ use crate::salesforce::{Class, Describe, Explanation, Field, Map};
 
 pub use value::Fit;
 
+/// One value for one field: what of it goes in.
+pub(super) fn fit_value(field: &Field, value: &Value) -> Fit {
+    value::fit(field, value, false)
+}
+
 /// Values as the object's fields take them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fitted {
@@ -39,8 +44,8 @@ pub struct Misfit {
     /// What is wrong, for those who may see leads: may quote the value.
     message: String,
     /// The same for the timeline, without the value.
-    reason: String,
-    hint: String,
+    pub(super) reason: String,
+    pub(super) hint: String,
 }
 
 /// Fits `values`, which a new record (`creating`) or an old one is to get.

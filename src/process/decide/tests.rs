@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config;
-use crate::model::{EventMeta, Extracted, NewEvent};
+use crate::model::{EventId, EventMeta, Extracted, NewEvent};
 use crate::process::run::load;
 use crate::store::{Access, NewFetch, Store, TimelineLine};
 

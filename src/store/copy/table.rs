@@ -1,5 +1,5 @@
-//! What is copied: all but who runs on the store (`node`, `lease`), and what each database has for
-//! itself (`waiting`). A test compares this with the migrations.
+//! What is copied: all but who runs on the store (`node`, `lease`), what each database has for itself
+//! (`waiting`), and what is read anew from the org (`org_…`). A test compares this with the migrations.
 
 use crate::store::dialect::{Cells, Value};
 
@@ -139,7 +139,7 @@ pub(super) const TABLES: &[Table] = &[
     table!("timeline", "id, lead_id, event_id, at, kind, detail"),
     table!(
         "dead_letter",
-        "id, event_id, ordinal, source, lead_id, delivery_id, code, message, hint, at, resolved_at"
+        "id, event_id, ordinal, source, lead_id, delivery_id, code, message, hint, at, resolved_at, cause"
     ),
     table!("vendor_record", "id, version"),
     table!(
