@@ -13,13 +13,16 @@ const MOST: usize = 100_000;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Events, by the receipts that their senders got.
-    #[arg(value_name = "EVENT", required_unless_present = "all_dead")]
+    #[arg(value_name = "EVENT", required_unless_present_any = ["all_dead", "cause"])]
     events: Vec<EventId>,
     /// All events that are dead letters.
     #[arg(long)]
     all_dead: bool,
-    /// With --all-dead: only those of this source.
-    #[arg(long, requires = "all_dead")]
+    /// All events that are dead letters of this cause, as `dead-letters` shows it.
+    #[arg(long, value_name = "CAUSE", conflicts_with = "all_dead")]
+    cause: Option<String>,
+    /// With --all-dead or --cause: only those of this source.
+    #[arg(long)]
     source: Option<String>,
     /// With --all-dead: only those that stopped for this reason.
     #[arg(long, requires = "all_dead", value_name = "REASON")]
@@ -31,7 +34,22 @@ pub async fn run(args: &Args, config_path: &Path) -> Exit {
     let Some(store) = super::open_store(config_path).await else {
         return Exit::Failure;
     };
+    if args.source.is_some() && !args.all_dead && args.cause.is_none() {
+        output::error_line("error: --source goes with --all-dead or --cause");
+        return Exit::Failure;
+    }
     let mut events = args.events.clone();
+    if let Some(cause) = &args.cause {
+        match store.dead_events(cause, args.source.as_deref(), MOST).await {
+            Ok(found) if found.is_empty() => {
+                output::error_line(&format!("error: no dead letter has the cause `{cause}`"));
+                output::error_line("  = help: `leadstream dead-letters` shows the causes");
+                return Exit::Failure;
+            }
+            Ok(found) => events.extend(found),
+            Err(error) => return failed(&error),
+        }
+    }
     if args.all_dead {
         match store.dead_letters(args.source.as_deref(), MOST).await {
             Ok(letters) => events.extend(

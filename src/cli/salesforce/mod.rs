@@ -1,6 +1,7 @@
 //! `leadstream salesforce …`: the org itself.
 
 mod doctor;
+mod schema;
 mod setup;
 
 use std::path::Path;
@@ -25,6 +26,8 @@ pub enum SalesforceCommand {
     Setup(setup::Args),
     /// Sign in, read only, and say what is missing. The same as `leadstream doctor`.
     Doctor(DoctorArgs),
+    /// Show the org's fields, what goes where, and where the two do not fit together.
+    Schema(schema::Args),
 }
 
 /// Runs it.
@@ -32,6 +35,7 @@ pub async fn run(command: SalesforceCommand, config_path: &Path) -> Exit {
     match command {
         SalesforceCommand::Setup(args) => setup::run(&args, config_path).await,
         SalesforceCommand::Doctor(args) => doctor(&args, config_path).await,
+        SalesforceCommand::Schema(args) => schema::run(&args, config_path).await,
     }
 }
 
