@@ -37,7 +37,7 @@ pub struct EndLabel {
 /// Label of what a Salesforce call was for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PurposeLabel {
-    /// `token`, `upsert`, `retrieve`, `query`, `describe`, `limits`.
+    /// `token`, `upsert`, `retrieve`, `query`, `describe`, `limits`, `bulk_ingest`, `bulk_query`.
     pub purpose: &'static str,
 }
 

@@ -127,6 +127,13 @@ impl Call {
         Ok(self)
     }
 
+    /// Adds a body as it is.
+    pub fn body(mut self, content_type: HeaderValue, body: Bytes) -> Self {
+        self.headers.insert(CONTENT_TYPE, content_type);
+        self.body = body;
+        self
+    }
+
     fn url(&self, instance: &Url, version: &str) -> Result<Url, CallError> {
         let mut url = instance.clone();
         url.set_query(None);

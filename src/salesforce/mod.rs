@@ -6,6 +6,7 @@
 //! [`error`]. It retries nothing else by itself: that is for the loop that knows what is at stake.
 
 mod auth;
+pub mod bulk;
 mod call;
 mod client;
 mod collections;
