@@ -41,6 +41,13 @@ pub struct PurposeLabel {
     pub purpose: &'static str,
 }
 
+/// Label of a state that a gauge is 1 for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StateLabel {
+    /// `real_time`, `batches`, `reserve_only`, `exhausted`.
+    pub state: &'static str,
+}
+
 /// Label of one of the daemon's loops.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct LoopLabel {
@@ -112,6 +119,10 @@ pub struct Metrics {
     pub mapping_problems: Gauge,
     /// Those of them that came by a change of the org.
     pub salesforce_drift: Gauge,
+    /// Calls that we may still make in these 24 hours, by our share and by what the org has left.
+    pub salesforce_budget_remaining: Gauge,
+    /// How the budget stands: 1 for its state, 0 for the others.
+    pub salesforce_budget_state: Family<StateLabel, Gauge>,
 }
 
 impl Metrics {
@@ -140,6 +151,8 @@ impl Metrics {
             salesforce_api_allowed: Gauge::default(),
             mapping_problems: Gauge::default(),
             salesforce_drift: Gauge::default(),
+            salesforce_budget_remaining: Gauge::default(),
+            salesforce_budget_state: Family::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -213,6 +226,16 @@ impl Metrics {
             "salesforce_drift",
             "Places where the org was changed so that the mapping fits no longer",
             metrics.salesforce_drift.clone(),
+        );
+        registry.register(
+            "salesforce_budget_remaining",
+            "Calls that leadstream may still make in these 24 hours",
+            metrics.salesforce_budget_remaining.clone(),
+        );
+        registry.register(
+            "salesforce_budget_state",
+            "How the budget for calls stands: 1 for its state",
+            metrics.salesforce_budget_state.clone(),
         );
         Arc::new(Self {
             registry,

@@ -37,7 +37,8 @@ pub use field_mapping::FieldMapping;
 pub use interpolate::{Environment, with_variables};
 pub use load::{Loaded, load, load_with_process_env};
 pub use salesforce::{
-    AssignmentRule, LeadMapping, OnInvalid, SalesforceAuth, SalesforceConfig, WritePolicy,
+    AssignmentRule, BudgetConfig, LeadMapping, OnInvalid, SalesforceAuth, SalesforceConfig,
+    WritePolicy,
 };
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretRef};

@@ -70,6 +70,15 @@ pub struct SalesforceConfig {
     #[serde(default)]
     #[schemars(example = false)]
     pub allow_duplicates: bool,
+    /// So many new leads that wait at once go by Bulk API 2.0: fewer calls, but slower; 0 for never.
+    /// Salesforce itself draws the line at 2,000.
+    #[serde(default = "bulk_threshold")]
+    #[schemars(range(min = 0, max = 1_000_000), example = 2000)]
+    pub bulk_threshold: usize,
+    /// Who may use how much of the org's calls of 24 hours, which all its integrations share.
+    #[serde(default)]
+    #[schemars(example = &serde_json::json!({ "share": 0.8, "reserve": 0.1 }))]
+    pub budget: BudgetConfig,
     /// Salesforce Lead field = where from, and when to write; the standard ones need no line.
     #[serde(default)]
     #[schemars(example = &serde_json::json!({ "Plan__c": { "from": "plan" } }))]
@@ -82,6 +91,18 @@ fn external_id_field() -> String {
 
 fn api_version() -> String {
     "62.0".to_owned()
+}
+
+const fn bulk_threshold() -> usize {
+    2_000
+}
+
+const fn share() -> f64 {
+    0.8
+}
+
+const fn reserve() -> f64 {
+    0.1
 }
 
 const fn linger_ms() -> u64 {
@@ -98,6 +119,31 @@ const fn request_timeout_seconds() -> u64 {
 
 const fn max_attempts() -> u32 {
     20
+}
+
+/// Who may use how much of the org's calls of 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetConfig {
+    /// The part of the org's calls that leadstream makes at most: 0.8 leaves a fifth to others, even
+    /// if they use none.
+    #[serde(default = "share")]
+    #[schemars(range(min = 0.01, max = 1.0), example = 0.8)]
+    pub share: f64,
+    /// The part of the org's calls that is kept for sources with `priority = "high"`, out of
+    /// `share`: when no more is left, all others wait.
+    #[serde(default = "reserve")]
+    #[schemars(range(min = 0.0, max = 0.9), example = 0.1)]
+    pub reserve: f64,
+}
+
+impl Default for BudgetConfig {
+    fn default() -> Self {
+        Self {
+            share: share(),
+            reserve: reserve(),
+        }
+    }
 }
 
 /// How to sign in.

@@ -121,6 +121,17 @@ impl CallError {
         }
     }
 
+    /// Whether the org's calls of 24 hours are used up: other than too many at once, which is over in
+    /// seconds and has the same code.
+    pub fn is_out_of_calls(&self) -> bool {
+        let Self::Refused { status, errors } = self else {
+            return false;
+        };
+        errors.iter().any(|error| {
+            error.code == "REQUEST_LIMIT_EXCEEDED" && error.class(*status) == Class::HoldAll
+        })
+    }
+
     /// The same for people: a dead letter, or `doctor`.
     pub fn explain(&self) -> Explanation {
         match self {

@@ -16,12 +16,14 @@ use url::Url;
 use super::auth::{Edge, Session, Sessions, SignInState, TokenKeep};
 use super::call::{ApiError, CallError, Lost, Unsendable};
 use super::describe::Describes;
+use super::counts::CallCounts;
 use super::error::Class;
 use super::limits::Usage;
 use super::sign_in_error::SignInError;
 use crate::config::SalesforceConfig;
 use crate::edge::clock::SharedClock;
 use crate::edge::http::{Http, Limits};
+use crate::model::Millis;
 use crate::telemetry::{Metrics, PurposeLabel};
 
 /// How long a reading call may take.
@@ -35,6 +37,8 @@ const COMPRESS_ABOVE_BYTES: usize = 2 * 1024;
 
 /// Tokens that a call goes through: its own, what other nodes have kept meanwhile, a fresh one.
 const MOST_RENEWALS: u32 = 3;
+/// The one call here that does not count toward the org's limit. (Signing in does not, either.)
+const VERSIONS: &str = "versions";
 
 /// Names us in the org's logs, and in the origin of its change events.
 const CALL_OPTIONS: &str = concat!("client=leadstream/", env!("CARGO_PKG_VERSION"));
@@ -48,8 +52,10 @@ pub struct Client {
     metrics: Arc<Metrics>,
     sessions: Sessions,
     keep: Option<Arc<dyn TokenKeep>>,
-    usage: Mutex<Option<Usage>>,
     describes: Describes,
+    usage: Mutex<Option<(Usage, Millis)>>,
+    made: CallCounts,
+    out_of_calls_at: Mutex<Option<Millis>>,
 }
 
 /// One call, before it is signed in.
@@ -179,6 +185,8 @@ impl Client {
             keep: None,
             usage: Mutex::default(),
             describes: Describes::default(),
+            made: CallCounts::default(),
+            out_of_calls_at: Mutex::default(),
         }
     }
 
@@ -201,7 +209,22 @@ impl Client {
 
     /// The org's calls of the rolling 24 hours, as the last answer told.
     pub fn usage(&self) -> Option<Usage> {
-        *self.usage.lock()
+        self.usage.lock().map(|(usage, _)| usage)
+    }
+
+    /// When it was told so.
+    pub fn usage_told_at(&self) -> Option<Millis> {
+        self.usage.lock().map(|(_, at)| at)
+    }
+
+    /// When Salesforce last refused a call because the org's calls of 24 hours are used up.
+    pub fn out_of_calls_at(&self) -> Option<Millis> {
+        *self.out_of_calls_at.lock()
+    }
+
+    /// The calls that we have made and nobody has taken down yet.
+    pub fn calls_made(&self) -> &CallCounts {
+        &self.made
     }
 
     /// How signing in went the last time; makes no call.
@@ -268,7 +291,7 @@ impl Client {
         &self,
         timeout: Duration,
     ) -> Result<T, CallError> {
-        let call = Call::follow("versions", "/services/data/");
+        let call = Call::follow(VERSIONS, "/services/data/");
         let url = self.config.login_url.clone();
         let mut url = call.url(&url, &self.config.api_version)?;
         url.set_path("/services/data");
@@ -294,7 +317,13 @@ impl Client {
             return Err(error.into());
         }
         self.sessions.token_taken();
-        check(answer)
+        let checked = check(answer);
+        if let Err(error) = &checked
+            && error.is_out_of_calls()
+        {
+            *self.out_of_calls_at.lock() = Some(self.clock.now());
+        }
+        checked
     }
 
     async fn send_signed_in(
@@ -338,6 +367,9 @@ impl Client {
         };
         self.metrics.salesforce_calls.get_or_create(&label).inc();
         let started = self.clock.now();
+        if call.purpose != VERSIONS {
+            self.made.note(call.purpose, started);
+        }
         let result = self.http.send(request, limits).await;
         let duration_ms = self.clock.now().since(started).as_millis() as u64;
         match &result {
@@ -362,7 +394,7 @@ impl Client {
         let Some(usage) = Usage::from_headers(headers) else {
             return;
         };
-        *self.usage.lock() = Some(usage);
+        *self.usage.lock() = Some((usage, self.clock.now()));
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.salesforce_api_used.set(gauge(usage.used));
         self.metrics
@@ -538,9 +570,22 @@ mod tests {
             allowed: 15000,
         };
         assert_eq!(org.client.usage(), Some(all));
+        assert!(org.client.usage_told_at().is_some());
+        assert_eq!(org.client.out_of_calls_at(), org.client.usage_told_at());
         assert_eq!(org.metrics.salesforce_api_used.get(), 15000);
         let limits = PurposeLabel { purpose: "limits" };
         assert_eq!(org.metrics.salesforce_calls.get_or_create(&limits).get(), 1);
+    }
+
+    #[tokio::test]
+    async fn too_many_long_calls_at_once_are_not_the_end_of_the_days() {
+        let org = Org::signed_in().await;
+        let message = "ConcurrentPerOrgLongTxn Limit exceeded.";
+        let error = json!([{ "errorCode": "REQUEST_LIMIT_EXCEEDED", "message": message }]);
+        org.http.then(json_answer(403, error));
+        let error = org.client.limits().await.unwrap_err();
+        assert_eq!(error.class(), Class::RetrySoon);
+        assert_eq!(org.client.out_of_calls_at(), None);
     }
 
     #[tokio::test]

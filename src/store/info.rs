@@ -80,7 +80,7 @@ pub struct LeaseInfo {
     pub seconds_left: i64,
 }
 
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 18] = [
     ("event", "SELECT COUNT(*) FROM event"),
     ("submission", "SELECT COUNT(*) FROM submission"),
     ("lead", "SELECT COUNT(*) FROM lead"),
@@ -97,6 +97,8 @@ const TABLES: [(&str, &str); 16] = [
     ("replay", "SELECT COUNT(*) FROM replay"),
     ("ledger", "SELECT COUNT(*) FROM ledger"),
     ("leaving", "SELECT COUNT(*) FROM leaving"),
+    ("api_call", "SELECT COUNT(*) FROM api_call"),
+    ("bulk_job", "SELECT COUNT(*) FROM bulk_job"),
 ];
 
 const WAITING: &str = "SELECT COUNT(*) FROM {waiting}";

@@ -13,6 +13,8 @@
 
 mod append;
 mod audit;
+mod bulk_jobs;
+mod calls;
 mod copy;
 mod credentials;
 mod cursors;
@@ -52,6 +54,8 @@ use dialect::{Connection, Database, Open, PostgresDatabase, SqliteDatabase, quer
 
 pub use append::{InboxPage, InboxRow, InboxWriter};
 pub use audit::AuditLine;
+pub use bulk_jobs::LeftJob;
+pub use calls::{HOUR_MS, HourCalls, hour_of};
 pub use copy::{Copied, CopyError, CopyStart, StoreCopy};
 pub use credentials::StoredCredential;
 pub use cursors::{CursorMove, StoredCursor};

@@ -10,7 +10,8 @@ use crate::config::StoreConfig;
 #[path = "../../tests/support/postgres.rs"]
 pub(crate) mod postgres;
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
+    "api_call",
     "event",
     "submission",
     "lead",
@@ -24,7 +25,7 @@ const TABLES: [&str; 11] = [
     "cursor",
 ];
 
-const HOT: [&str; 20] = [
+const HOT: [&str; 21] = [
     inbox::UNPROCESSED,
     inbox::LISTED,
     inbox::TO_REPLAY,
@@ -39,6 +40,7 @@ const HOT: [&str; 20] = [
     outbox::CLAIM,
     outbox::OWN,
     nodes::RELEASE,
+    super::calls::FORGET,
     retention::ENDED,
     retention::OLD_DELIVERIES,
     records::KNOWN,

@@ -7,6 +7,7 @@
 //! spans; elsewhere it is done the same way.
 
 use super::audit::{ENDS_OF, end_of_rank};
+use super::calls::FORGET;
 use super::dialect::{Connection, Database, Value, insert, query};
 use super::{Lease, Store, StoreError};
 use crate::config::StoreConfig;
@@ -25,7 +26,12 @@ pub struct Cutoffs {
     events: i64,
     timeline: i64,
     deliveries: i64,
+    /// Not by ids: calls have none.
+    calls: Millis,
 }
+
+/// Calls are counted for so long.
+const KEEP_CALLS_DAYS: u32 = 90;
 
 /// How far a pass over all tables has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,14 +56,13 @@ pub struct Pruned {
 impl Cutoffs {
     /// As configured, at `now`.
     pub fn of(config: &StoreConfig, now: Millis) -> Self {
-        let before = |days: u32| {
-            let millis = i64::from(days) * 24 * 60 * 60 * 1000;
-            first_id_at(Millis(now.0 - millis))
-        };
+        let days_ago = |days: u32| Millis(now.0 - i64::from(days) * 24 * 60 * 60 * 1000);
+        let before = |days: u32| first_id_at(days_ago(days));
         Self {
             events: before(config.keep_events_days),
             timeline: before(config.keep_timeline_days),
             deliveries: before(config.keep_deliveries_days),
+            calls: days_ago(KEEP_CALLS_DAYS),
         }
     }
 }
@@ -111,6 +116,10 @@ impl Store {
         query("DELETE FROM delivery WHERE id {in $1}")
             .bind(Value::Ids(deliveries))
             .run(connection)
+            .await?;
+        query(FORGET)
+            .bind(cutoffs.calls.0)
+            .run(&mut write.connection())
             .await?;
         write.commit().await?;
         let full = STEP as u64;

@@ -53,6 +53,7 @@ async fn migrate_says_from_which_version_to_which() {
             "DELETE FROM _sqlx_migrations WHERE version > 1; DROP TABLE match_key; DROP TABLE node; \
              DROP TABLE lease; DROP TABLE ledger; DROP TABLE leaving; DROP TABLE vendor_record; \
              DROP TABLE fetch_task; DROP TABLE credential; DROP TABLE source_state; \
+             DROP TABLE api_call; DROP TABLE bulk_job; \
              DROP INDEX delivery_sending; ALTER TABLE delivery DROP COLUMN claimed_by; \
              CREATE INDEX submission_vendor ON submission (vendor_id, source); \
              CREATE TABLE match_key (key BIGINT NOT NULL, lead_id BIGINT NOT NULL, \

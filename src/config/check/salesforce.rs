@@ -2,10 +2,11 @@ use url::Url;
 
 use super::names::is_api_name;
 use super::{check_encrypted, error_at, secrets};
+use crate::config::BudgetConfig;
 use crate::config::interpolate::Environment;
 use crate::config::report::Report;
 use crate::config::suggest;
-use crate::config::tree::{Entry, Node, Table};
+use crate::config::tree::{Entry, Node, Table, Value};
 use crate::diagnostic::Diagnostic;
 use crate::model::field;
 
@@ -62,6 +63,9 @@ pub(super) fn check(
             )),
         );
     }
+    if let Some(budget) = salesforce.table("budget") {
+        check_budget(budget, report);
+    }
     if let Some(lead) = salesforce.table("lead") {
         let external_id = salesforce.text("external_id_field").map(|(text, _)| text);
         let known = known_names(root);
@@ -74,6 +78,32 @@ pub(super) fn check(
                 report,
             );
         }
+    }
+}
+
+/// What is kept in reserve is part of what may be used at all.
+fn check_budget(budget: &Table, report: &mut Report) {
+    let number = |key: &str| match budget.get(key).map(|node| &node.value) {
+        Some(Value::Float(number)) => Some(*number),
+        Some(Value::Integer(number)) => Some(*number as f64),
+        _ => None,
+    };
+    let default = BudgetConfig::default();
+    let share = number("share").unwrap_or(default.share);
+    let reserve = number("reserve").unwrap_or(default.reserve);
+    let place = budget.get("reserve").or_else(|| budget.get("share"));
+    if let Some(node) = place
+        && reserve >= share
+    {
+        report.add(
+            error_at(
+                node,
+                "config.bad_value",
+                "the reserve is as large as the whole share, so ordinary leads would never be sent",
+            )
+            .label(format!("`share` is {share}, `reserve` is {reserve}"))
+            .hint("write a `reserve` that is well below `share`, such as 0.1"),
+        );
     }
 }
 

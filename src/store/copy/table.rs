@@ -180,4 +180,20 @@ pub(super) const TABLES: &[Table] = &[
         "$1, $2",
         "source, outcome, events"
     ),
+    table!(
+        "api_call",
+        Key::Whole,
+        "hour, purpose",
+        "hour DESC, purpose DESC",
+        "$1, $2",
+        "hour, purpose, calls"
+    ),
+    table!(
+        "bulk_job",
+        Key::Whole,
+        "id",
+        "id DESC",
+        "$1",
+        "id, node, state, made_at"
+    ),
 ];

@@ -142,6 +142,8 @@ const ROWS: &str = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 F
      INSERT INTO fetch_task VALUES (7, 2290, 1, 'demo', '{\"id\":\"v\"}', 1, 2, 3); \
      INSERT INTO credential VALUES ('zoom', x'00ff', 3, 4); \
      INSERT INTO source_state VALUES ('demo', '{}', 5); \
+     INSERT INTO api_call VALUES (3600000, 'upsert', 6), (3600000, 'query', 7); \
+     INSERT INTO bulk_job VALUES ('750a', 511, 'closed', 8); \
      INSERT INTO store_info VALUES ('floor', '2290');";
 
 #[tokio::test]
