@@ -20,10 +20,12 @@ use crate::edge::http::{Http, ReqwestHttp};
 use crate::edge::serve::serve;
 use crate::edge::shutdown::{self, Shutdown, Trigger};
 use crate::edge::supervise::Supervisor;
+use crate::follow::Follow;
 use crate::follow::drift::{Drift, Watched};
 use crate::ingest::file::Folder;
 use crate::ingest::poll::{Hints, PollSource, Poller};
 use crate::ingest::{self, Door, HooksState, Inbox, captcha_endpoint};
+use crate::mirror::Mirror;
 use crate::model::SourceName;
 use crate::org_tokens;
 use crate::process::{Process, Rules};
@@ -143,6 +145,18 @@ impl Daemon {
                 },
             )));
         }
+        let mirror = config.salesforce.mirror.enabled.then(|| {
+            let (store, client) = (Arc::clone(&store), Arc::clone(&client));
+            Arc::new(Mirror::new(store, client, Arc::clone(&clock)))
+        });
+        if let Some(mirror) = &mirror {
+            let follow = Follow::new(Arc::clone(mirror), inbox.clone(), Arc::clone(&clock));
+            readers.push(background.spawn(supervisor.clone().keep(
+                "follow",
+                readers_stopping.clone(),
+                async move |stopping| follow.run(stopping).await,
+            )));
+        }
         let hooks = HooksState::new(
             config,
             inbox,
@@ -187,6 +201,10 @@ impl Daemon {
             Arc::clone(&clock),
             Arc::clone(&metrics),
         );
+        let deliver = match mirror {
+            Some(mirror) => deliver.with_mirror(mirror),
+            None => deliver,
+        };
         let deliver = background.spawn(supervisor.clone().keep(
             "deliver",
             loops_stopping.clone(),

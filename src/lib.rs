@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!  webhook ─ ingest ─ inbox ─ process ──────────────────────────── outbox ─ deliver ─ Salesforce
-//!                   (durable)  extract · normalise · resolve · map  (durable)
+//!                   (durable)  extract · normalise · resolve · map  (durable)            │
+//!                      └───────────────────────────────────────────── follow ──────────┘
 //! ```
 //!
-//! Three loops, joined only by the store. No loop calls another; each can stop, crash and start
+//! Four loops, joined only by the store. No loop calls another; each can stop, crash and start
 //! again alone. Deciding is pure (`process::decide`, `deliver::salesforce::write`, and what their
 //! module docs call pure), doing is at the edge (`edge`, `store`, `salesforce`).
 //!
@@ -32,10 +33,12 @@ pub mod diagnostic;
 pub mod doctor;
 /// What touches the world: clock, randomness, HTTP, shutdown.
 pub mod edge;
-/// Loop 4: what happens in the org of itself.
+/// Loop 4: the org's own changes to events.
 pub mod follow;
 /// Loop 1: requests to inbox.
 pub mod ingest;
+/// The local index of the org's people.
+pub mod mirror;
 /// DESIGN's words as plain data.
 pub mod model;
 /// Where the Salesforce client keeps its tokens.

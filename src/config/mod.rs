@@ -37,14 +37,15 @@ pub use field_mapping::FieldMapping;
 pub use interpolate::{Environment, with_variables};
 pub use load::{Loaded, load, load_with_process_env};
 pub use salesforce::{
-    AssignmentRule, BudgetConfig, LeadMapping, OnInvalid, SalesforceAuth, SalesforceConfig,
-    WritePolicy,
+    AssignmentRule, BudgetConfig, CampaignsConfig, ConvertedLead, DeletedRecord, ExistingConfig,
+    ExistingContact, LeadMapping, MirrorConfig, OnInvalid, SalesforceAuth, SalesforceConfig,
+    SeveralRecords, UnknownCampaign, WritePolicy,
 };
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretRef};
 pub use server::ServerConfig;
 pub use show::{Origin, Setting};
-pub use source::SourceConfig;
+pub use source::{Priority, SourceConfig};
 pub use store::{StoreConfig, secret_key_bytes};
 pub(crate) use suggest::closest;
 pub use written::{key_to_toml, to_toml};

@@ -83,6 +83,19 @@ pub struct SalesforceConfig {
     #[serde(default)]
     #[schemars(example = &serde_json::json!({ "Plan__c": { "from": "plan" } }))]
     pub lead: BTreeMap<String, LeadMapping>,
+    /// The same for Contacts: people who are customers already, or whose Lead was converted.
+    #[serde(default)]
+    #[schemars(example = &serde_json::json!({ "Plan__c": { "from": "plan" } }))]
+    pub contact: BTreeMap<String, LeadMapping>,
+    /// What becomes of a submission whose person is in Salesforce already.
+    #[serde(default)]
+    pub existing: ExistingConfig,
+    /// How people join campaigns.
+    #[serde(default)]
+    pub campaigns: CampaignsConfig,
+    /// The local index of the org's Leads and Contacts.
+    #[serde(default)]
+    pub mirror: MirrorConfig,
 }
 
 fn external_id_field() -> String {
@@ -225,4 +238,152 @@ pub enum OnInvalid {
     DropField,
     /// Send `default` in place of the value.
     Default,
+}
+
+/// What becomes of a submission whose person is in Salesforce already.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExistingConfig {
+    /// A Contact, such as a customer's.
+    #[schemars(example = &"update")]
+    pub contact: ExistingContact,
+    /// A Lead that was converted.
+    #[schemars(example = &"update_contact")]
+    pub converted: ConvertedLead,
+    /// A record of ours that a person deleted.
+    #[schemars(example = &"hold")]
+    pub deleted: DeletedRecord,
+    /// More than one record that the person may be.
+    #[schemars(example = &"latest")]
+    pub several: SeveralRecords,
+    /// Make a Task for the owner when a Contact comes back: its subject. `{source}` and
+    /// `{campaign}` are filled in. No Task without it.
+    #[schemars(length(min = 1, max = 200), example = &"New submission: {source}")]
+    pub contact_task: Option<String>,
+}
+
+/// What is done with a person who is a Contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExistingContact {
+    /// The Contact is updated by the write policies, and joins campaigns.
+    #[default]
+    Update,
+    /// The Contact joins campaigns and gets Tasks; none of its fields is written.
+    CampaignOnly,
+    /// A new Lead is made beside it.
+    CreateLead,
+}
+
+/// What is done with a person whose Lead was converted. It keeps our key and takes no more writes, so
+/// there is no second Lead of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConvertedLead {
+    /// Its Contact is updated by the write policies, and joins campaigns.
+    #[default]
+    UpdateContact,
+    /// Its Contact joins campaigns and gets Tasks; none of its fields is written.
+    CampaignOnly,
+}
+
+impl From<ConvertedLead> for ExistingContact {
+    fn from(converted: ConvertedLead) -> Self {
+        match converted {
+            ConvertedLead::UpdateContact => Self::Update,
+            ConvertedLead::CampaignOnly => Self::CampaignOnly,
+        }
+    }
+}
+
+/// What is done when a person deleted our record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeletedRecord {
+    /// It waits as a dead letter: whoever deleted it had a reason.
+    #[default]
+    Hold,
+    /// It is made again.
+    Recreate,
+}
+
+/// What is done when a person may be several records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SeveralRecords {
+    /// The one that was last changed; a Contact before a Lead.
+    #[default]
+    Latest,
+    /// The one that was made first; a Contact before a Lead.
+    Oldest,
+    /// It waits as a dead letter until they are merged in Salesforce.
+    Hold,
+}
+
+/// How people join campaigns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CampaignsConfig {
+    /// Make a campaign that is named and not there. It is active from the start.
+    #[schemars(example = false)]
+    pub create: bool,
+    /// What becomes of a submission whose campaign is not there, and is not made: `note` sends the
+    /// lead without it and says so on its timeline; `hold` makes a dead letter.
+    #[schemars(example = &"note")]
+    pub unknown: UnknownCampaign,
+    /// The member status of submissions that say none.
+    #[schemars(length(min = 1, max = 40), example = &"Responded")]
+    pub status: String,
+    /// Make member statuses that a campaign lacks.
+    #[schemars(example = true)]
+    pub create_statuses: bool,
+}
+
+impl Default for CampaignsConfig {
+    fn default() -> Self {
+        Self {
+            create: false,
+            unknown: UnknownCampaign::Note,
+            status: "Responded".to_owned(),
+            create_statuses: true,
+        }
+    }
+}
+
+/// What becomes of a submission whose campaign is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownCampaign {
+    /// The lead goes without it; its timeline says so.
+    #[default]
+    Note,
+    /// It waits as a dead letter.
+    Hold,
+}
+
+/// The local index of the org's Leads and Contacts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MirrorConfig {
+    /// Keep it. Without it, people that were typed in by hand are not found, and what changes in
+    /// Salesforce is not followed.
+    #[schemars(example = true)]
+    pub enabled: bool,
+    /// How often the org is asked what changed. One call each time.
+    #[schemars(range(min = 5, max = 86_400), example = 60)]
+    pub interval_seconds: u64,
+    /// How old the index may be when a new record is about to be made; older, and the org is asked
+    /// first. One call.
+    #[schemars(range(min = 0, max = 86_400), example = 5)]
+    pub max_age_seconds: u64,
+}
+
+impl Default for MirrorConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval_seconds: 60,
+            max_age_seconds: 5,
+        }
+    }
 }

@@ -25,6 +25,10 @@ pub struct SourceConfig {
     /// The campaign, by name or id, for leads whose payload says none.
     #[schemars(example = &"Website demo request")]
     pub campaign: Option<String>,
+    /// Whose leads go first when the org's calls run short.
+    #[serde(default)]
+    #[schemars(example = &"normal")]
+    pub priority: Priority,
     /// A stand-in in place of the vendor. Plain http only to loopback.
     #[schemars(example = &"http://127.0.0.1:9101")]
     pub base_url: Option<Url>,
@@ -35,4 +39,30 @@ pub struct SourceConfig {
     /// The connector's own options. Set by `config::load` from the rest of the table.
     #[serde(skip)]
     pub options: ConnectorOptions,
+}
+
+/// Whose leads go first when the org's calls run short.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Waits for the others: lists, newsletters.
+    Low = 0,
+    /// As they come.
+    #[default]
+    Normal = 1,
+    /// Never waits for others, and may use what is kept in reserve: demo requests.
+    High = 2,
 }

@@ -1,6 +1,8 @@
 //! The loop: claim, send, settle.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -10,14 +12,16 @@ use tracing::{debug, info, warn};
 
 use super::pace::{Pace, ready_at};
 use super::retry::{Retry, hold_all, next_try};
-use super::salesforce::send::{Blame, Outgoing, Sent, send};
+use super::salesforce::send::{Blame, Outgoing, Sender, Sent};
 use super::salesforce::write::together;
-use super::salesforce::{Mapping, cause};
+use super::salesforce::{Campaigns, Mapping, cause, join_together};
+use crate::config::Priority;
 use crate::edge::clock::SharedClock;
 use crate::edge::shutdown::Shutdown;
+use crate::mirror::{Mirror, MirrorError};
 use crate::model::{Delivery, EventId, Millis};
-use crate::salesforce::{Class, Client, Explanation, MAX_UPSERT};
-use crate::store::{Claim, Ended, Node, Outcome, Settlement, Store, StoreError};
+use crate::salesforce::{CallError, Class, Client, Explanation, MAX_UPSERT};
+use crate::store::{Backlog, Claim, Ended, Node, Outcome, Settlement, Store, StoreError};
 use crate::telemetry::{EndLabel, Metrics};
 
 /// The longest that the loop waits without looking: another process may have added work.
@@ -25,6 +29,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How often what became of a batch is written again because another node was in the way.
 const MOST_CONFLICTS: u32 = 10;
+
+/// Which go first: demo requests before newsletters.
+const PRIORITIES: [i64; 3] = [
+    Priority::High as i64,
+    Priority::Normal as i64,
+    Priority::Low as i64,
+];
 
 /// After the store has failed.
 const STORE_WAIT: Duration = Duration::from_secs(2);
@@ -35,9 +46,14 @@ pub struct Deliver {
     store: Arc<Store>,
     client: Arc<Client>,
     mapping: Arc<Mapping>,
+    contact: Mapping,
+    campaigns: Campaigns,
+    mirror: Option<Arc<Mirror>>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
     pace: Mutex<Pace>,
+    /// Whether it has been said that nobody can be looked for.
+    told_blind: AtomicBool,
 }
 
 /// What a step did.
@@ -60,12 +76,22 @@ impl Deliver {
     ) -> Self {
         Self {
             store,
+            contact: Mapping::of_contact(client.config()),
             client,
             mapping,
+            campaigns: Campaigns::default(),
+            mirror: None,
             clock,
             metrics,
             pace: Mutex::default(),
+            told_blind: AtomicBool::new(false),
         }
+    }
+
+    /// The same, which looks for people who are in the org already.
+    pub fn with_mirror(mut self, mirror: Arc<Mirror>) -> Self {
+        self.mirror = Some(mirror);
+        self
     }
 
     /// Takes back what was being sent and never settled, by an earlier process or because the store
@@ -106,7 +132,11 @@ impl Deliver {
         let node = self.store.node()?;
         self.store.reach("claim.before_write").await?;
         let mut write = self.store.write().await?;
-        let backlog = write.backlog(now, batch_size).await?;
+        let mut backlog = Backlog::default();
+        for priority in PRIORITIES {
+            let of_one = write.backlog(now, batch_size, priority).await?;
+            backlog = backlog.and(of_one);
+        }
         match ready_at(
             &backlog,
             batch_size,
@@ -118,7 +148,9 @@ impl Deliver {
             ready => return Ok(Progress::Idle(ready)),
         }
         let ids = |count| self.store.take_ids(now, count);
-        let claims = write.claim(node, now, batch_size, &ids).await?;
+        let claims = write
+            .claim(node, now, batch_size, &PRIORITIES, &ids)
+            .await?;
         self.store.reach("claim.before_commit").await?;
         // The leads' external ids, and that we are sending, must outlive whatever happens now.
         self.store.commit_durably(write).await?;
@@ -127,7 +159,7 @@ impl Deliver {
             return Ok(Progress::Idle(Some(now.after(LONGEST_WAIT))));
         }
         let request_id = EventId(ids(1).first()).to_string();
-        let leads: Vec<Outgoing> = claims.iter().map(|claim| self.outgoing(claim)).collect();
+        let mut leads: Vec<Outgoing> = claims.iter().map(|claim| self.outgoing(claim)).collect();
         // Whoever has taken over sends it, and not we as well.
         self.store.confirm(node).await?;
         self.store.reach("deliver.before_send").await?;
@@ -135,7 +167,28 @@ impl Deliver {
         let may_write = move || -> BoxFuture<'_, bool> {
             Box::pin(async move { store.confirm(node).await.is_ok() })
         };
-        let sent = send(&self.client, &self.mapping, &leads, &request_id, &may_write).await;
+        let sent = match self.find(&mut leads).await {
+            Ok(()) => {
+                let sender = Sender {
+                    client: &self.client,
+                    lead: &self.mapping,
+                    contact: &self.contact,
+                    campaigns: &self.campaigns,
+                    request_id: &request_id,
+                    may_write: &may_write,
+                    is_ours: &|key| store.is_own_external_id(key),
+                    now,
+                };
+                sender.send(&leads).await
+            }
+            Err(MirrorError::Store(error)) => return Err(error),
+            Err(MirrorError::JobFailed) => Vec::new(),
+            // Nothing was written; a Lead that is made without a look may be somebody's second one.
+            Err(MirrorError::Call(error)) => leads
+                .iter()
+                .map(|lead| Sent::failed(&error, lead.unsure))
+                .collect(),
+        };
         self.store.reach("deliver.after_send").await?;
 
         let now = self.clock.now();
@@ -151,6 +204,7 @@ impl Deliver {
             .zip(sent)
             .map(|(claim, sent)| Settlement {
                 lead: claim.lead,
+                salesforce_id: sent.salesforce_id().map(str::to_owned),
                 deliveries: claim
                     .deliveries
                     .iter()
@@ -202,8 +256,58 @@ impl Deliver {
         }
     }
 
+    /// Finds records that may be of those of `leads` who have none yet.
+    async fn find(&self, leads: &mut [Outgoing]) -> Result<(), MirrorError> {
+        let Some(mirror) = &self.mirror else {
+            return Ok(());
+        };
+        let mut new: Vec<&mut Outgoing> = leads
+            .iter_mut()
+            .filter(|lead| lead.salesforce_id.is_none())
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let max_age = Duration::from_secs(self.client.config().mirror.max_age_seconds);
+        let records: Vec<_> = new.iter().map(|lead| &lead.record).collect();
+        let found = match mirror.candidates(&records, max_age).await {
+            // An org that will never answer this is sent to all the same, as it always was.
+            Err(MirrorError::Call(CallError::Refused { status, errors }))
+                if is_final(&CallError::Refused {
+                    status,
+                    errors: errors.clone(),
+                }) =>
+            {
+                if !self.told_blind.swap(true, Ordering::Relaxed) {
+                    let why = Explanation::of(status, &errors);
+                    warn!(error.code = %why.code, hint = %why.hint, "people who are in Salesforce already cannot be looked for: duplicates may come about");
+                }
+                return Ok(());
+            }
+            found => found?,
+        };
+        for (lead, candidates) in new.iter_mut().zip(found.0) {
+            lead.candidates = candidates;
+        }
+        Ok(())
+    }
+
     fn outgoing(&self, claim: &Claim) -> Outgoing {
+        let mut campaigns = BTreeMap::new();
+        for delivery in &claim.deliveries {
+            join_together(&mut campaigns, delivery.campaigns.clone());
+        }
+        let decided_at = claim.deliveries.iter().map(|delivery| delivery.created_at);
         Outgoing {
+            record: claim.record.clone(),
+            candidates: Vec::new(),
+            campaigns,
+            told_of: claim
+                .deliveries
+                .iter()
+                .rev()
+                .find_map(|delivery| delivery.told_of.clone()),
+            decided_at: decided_at.min().unwrap_or(Millis(0)),
             external_id: self.store.external_id(claim.lead),
             salesforce_id: claim.salesforce_id.clone(),
             unsure: claim.deliveries.iter().any(|delivery| delivery.unsure),
@@ -260,18 +364,32 @@ impl Deliver {
         now: Millis,
     ) -> Outcome {
         match sent {
-            Sent::Saved {
+            Sent::Done {
+                id,
+                fields,
+                joined,
+                notes,
+                ..
+            } if fields.is_empty() && joined.is_empty() => Outcome::Unchanged {
+                salesforce_id: id,
+                detail: json!({ "notes": notes }),
+            },
+            Sent::Done {
                 id,
                 created,
                 fields,
+                joined,
                 notes,
             } => Outcome::Synced {
                 salesforce_id: id,
                 created,
-                detail: json!({ "fields": fields, "notes": notes, "request_id": request_id }),
+                detail: json!({
+                    "fields": fields, "joined": joined, "notes": notes, "request_id": request_id,
+                }),
             },
-            Sent::Unchanged { id } => Outcome::Unchanged { salesforce_id: id },
-            Sent::Failed { why, unsure, blame } => {
+            Sent::Failed {
+                why, unsure, blame, ..
+            } => {
                 let counts = match blame {
                     Blame::Lead => true,
                     // In a row of failures it is the org's fault. What no retry cures, but was not
@@ -363,4 +481,12 @@ impl Deliver {
         self.store.reach("settle.after_commit").await?;
         Ok(ended)
     }
+}
+
+/// Whether a refusal is one that no retry cures: of the request itself, not of the org's state.
+fn is_final(error: &CallError) -> bool {
+    !matches!(
+        error.class(),
+        Class::HoldAll | Class::SignIn | Class::RetrySoon | Class::RetryLater
+    )
 }

@@ -295,6 +295,7 @@ mod tests {
             on_unavailable: crate::connector::custom::web_form::OnCaptchaUnavailable::Review,
         };
         let source = SourceConfig {
+            priority: crate::config::Priority::Normal,
             connector: "web-form".to_owned(),
             default_country: None,
             lead_source: None,

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{DeliveryId, EventId, LeadId, Millis};
@@ -20,6 +21,20 @@ impl Destination {
     }
 }
 
+/// A campaign that a person is to join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joining {
+    /// The member status; the configured one if the submission said none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<String>,
+    /// The status that we asked for the last time; none if this is the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before: Option<String>,
+    /// Whether we have asked for this campaign before.
+    #[serde(default)]
+    pub again: bool,
+}
+
 /// One intended change at a destination, kept in the outbox until its end is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
@@ -31,6 +46,12 @@ pub struct Delivery {
     pub destination: Destination,
     /// The destination's fields to set, before write policies are applied.
     pub fields: BTreeMap<String, Value>,
+    /// The campaigns to join, by name or id.
+    pub campaigns: BTreeMap<String, Joining>,
+    /// The source whose submission its owner is to be told of, should the person be a Contact.
+    pub told_of: Option<String>,
+    /// Which goes first when calls run short: the higher.
+    pub priority: i64,
     /// How many times it has been sent before.
     pub attempts: u32,
     /// An earlier sending may have been carried out although we never saw its answer: look before

@@ -49,7 +49,7 @@ macro_rules! id {
         ///
         /// A positive 64-bit number that grows with time (see `edge::random::IdGenerator`); its
         /// text form is 13 characters of Crockford's base 32, which sort as the numbers do.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub i64);
 
         impl fmt::Display for $name {

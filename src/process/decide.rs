@@ -1,7 +1,9 @@
 //! What becomes of an event: pure. The same event, configuration and knowledge always give the
 //! same changes; time and ids are arguments. `verdict` decides what is no lead.
 
+mod campaigns;
 mod known;
+mod org_change;
 mod prepared;
 #[cfg(test)]
 mod tests;
@@ -12,16 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::normalise::{NormaliseContext, assess};
 use super::resolve::{Changed, KeyHasher, Resolution, contradicts, merge};
-use crate::config::{Config, SourceConfig};
+use crate::config::{Config, Priority, SourceConfig};
 use crate::connector::{Connector, connector_of};
-use crate::deliver::salesforce::Mapping;
+use crate::deliver::salesforce::{Mapping, join_together};
 use crate::model::{
-    DeadLetter, Delivery, DeliveryId, Destination, End, Event, KeyKind, Lead, LeadId, Millis, Note,
-    SourceName, Submission, Verdict,
+    DeadLetter, Delivery, DeliveryId, Destination, End, Event, Followed, KeyKind, Lead, LeadId,
+    Millis, Note, SourceName, Submission, Verdict,
 };
 use crate::store::{
     Changes, KnownLead, LastSubmission, NewKey, RecordHasher, StoredSubmission, TimelineEntry,
@@ -41,6 +42,8 @@ const MOST_LEADS_A_KEY: usize = 32;
 pub struct Rules {
     /// Lead fields to Salesforce fields.
     pub mapping: Arc<Mapping>,
+    /// Whether owners are told by a Task when a Contact comes back.
+    pub tells_owners: bool,
     /// By source.
     pub sources: HashMap<SourceName, SourceRules>,
     /// Hashes match keys, and what else is to be recognised but not shown.
@@ -57,6 +60,7 @@ impl Rules {
         let sources = config.sources.iter();
         Self {
             mapping,
+            tells_owners: config.salesforce.existing.contact_task.is_some(),
             sources: sources
                 .map(|(name, source)| (name.clone(), SourceRules::of(source)))
                 .collect(),
@@ -73,6 +77,7 @@ pub struct SourceRules {
     connector: Arc<dyn Connector>,
     context: NormaliseContext,
     duplicate_window: Duration,
+    priority: Priority,
 }
 
 impl SourceRules {
@@ -81,6 +86,7 @@ impl SourceRules {
         Self {
             context: NormaliseContext::of(config),
             duplicate_window: config.options.duplicate_window(),
+            priority: config.priority,
             connector: connector_of(config),
         }
     }
@@ -98,6 +104,16 @@ pub fn decide(
     let event = &prepared.event;
     if prepared.replayed {
         changes.replayed.push(event.id);
+    }
+    if let Some(change) = &prepared.change {
+        let mut decided = Decided {
+            known,
+            rules,
+            now,
+            changes,
+        };
+        org_change::decide(event, change, &mut decided);
+        return;
     }
     match &prepared.found {
         Ok(people) if people.is_empty() => {
@@ -133,6 +149,14 @@ pub fn decide(
             changes.dead_letters.push((event.source.clone(), 0, letter));
         }
     }
+}
+
+/// What a decision knows, and what it changes.
+struct Decided<'a> {
+    known: &'a mut Known,
+    rules: &'a Rules,
+    now: Millis,
+    changes: &'a mut Changes,
 }
 
 fn row(event: &Event, rules: &Rules) -> StoredSubmission {
@@ -195,6 +219,11 @@ struct Detail<'a> {
 fn text(value: &impl Serialize) -> String {
     // Texts, and maps from texts to texts, are always JSON.
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Whether a record is a Contact, by the first characters of its id.
+fn is_contact(salesforce_id: &str) -> bool {
+    salesforce_id.starts_with("003")
 }
 
 /// Whose a submission is.
@@ -352,7 +381,8 @@ impl Decision<'_> {
             }
         }
         let said = &person.normalised.submission;
-        let Some((changed, notes)) = self.fold(id, is_new, said, &mut row, next_id) else {
+        let told = (!duplicate && self.rules.tells_owners).then(|| said.source.to_string());
+        let Some((changed, notes)) = self.fold(id, is_new, said, told, &mut row, next_id) else {
             return;
         };
         if duplicate && row.outcome == Some(End::Merged) {
@@ -370,19 +400,22 @@ impl Decision<'_> {
         self.changes.submissions.push(row);
     }
 
-    /// Merges what was said into a lead that is known, and decides what is to be sent of it. Says in
-    /// `row` what becomes of it; gives what changed, and what mapping notes.
+    /// Merges what was said into a lead that is known, and decides what is to be sent of it. `told_of`
+    /// is the source that the owner of a Contact is to be told of. Says in `row` what becomes of it;
+    /// gives what changed, and what mapping notes.
     fn fold(
         &mut self,
         id: LeadId,
         is_new: bool,
         said: &Submission,
+        told_of: Option<String>,
         row: &mut StoredSubmission,
         next_id: &mut dyn FnMut() -> i64,
     ) -> Option<(Changed, Vec<Note>)> {
         let known = self.known.leads.get_mut(&id)?;
         let mapping = &self.rules.mapping;
         let changed = merge(&mut known.lead, said);
+        let joined = campaigns::join(&mut known.lead, said);
         let record = &known.lead.record;
         let mut mapped = mapping.fields(record);
         // What Salesforce was to hold before; `None` if that is what it is to hold now.
@@ -409,14 +442,35 @@ impl Decision<'_> {
         }
         let in_salesforce = known.lead.salesforce_id.is_some();
         let on_its_way = known.delivering.is_some() || self.known.decided.contains_key(&id);
-        let needed = self.force || is_other || (!in_salesforce && !on_its_way);
+        let tells =
+            told_of.is_some() && known.lead.salesforce_id.as_deref().is_some_and(is_contact);
+        let needed =
+            self.force || is_other || joined.is_some() || tells || (!in_salesforce && !on_its_way);
+        let joining = if whole {
+            campaigns::all(&known.lead, self.force)
+        } else {
+            joined.into_iter().collect()
+        };
 
         self.known.changed.insert(id);
         row.lead = Some(id);
-        if needed && !wanted.is_empty() {
+        if needed && (tells || !wanted.is_empty() || !joining.is_empty()) {
             // An earlier delivery has ended, perhaps with its answer lost.
             let unsure = !is_new && !on_its_way && !in_salesforce;
-            row.delivery = Some(self.deliver(id, wanted, unsure, next_id));
+            let delivery = Delivery {
+                id: DeliveryId(0),
+                lead: id,
+                destination: Destination::SalesforceLead,
+                fields: wanted,
+                campaigns: joining,
+                told_of,
+                priority: self.priority(),
+                attempts: 0,
+                unsure,
+                submitted_at: self.submission().at,
+                created_at: self.now,
+            };
+            row.delivery = Some(self.deliver(delivery, next_id));
         } else {
             row.outcome = Some(End::Merged);
             row.reason = Some("nothing to change".to_owned());
@@ -429,7 +483,9 @@ impl Decision<'_> {
             id,
             created_at: self.now,
             record: BTreeMap::new(),
+            campaigns: BTreeMap::new(),
             salesforce_id: None,
+            followed: Followed::default(),
         };
         self.known.leads.insert(
             id,
@@ -446,40 +502,35 @@ impl Decision<'_> {
         id
     }
 
-    /// Adds to the delivery that this batch has decided for the lead already, or decides one.
-    fn deliver(
-        &mut self,
-        lead: LeadId,
-        wanted: BTreeMap<String, Value>,
-        unsure: bool,
-        next_id: &mut dyn FnMut() -> i64,
-    ) -> DeliveryId {
-        let at = self.submission().at;
+    /// Adds to the delivery that this batch has decided for the lead already, or decides one, with an
+    /// id of its own.
+    fn deliver(&mut self, mut new: Delivery, next_id: &mut dyn FnMut() -> i64) -> DeliveryId {
         if let Some(delivery) = self
             .known
             .decided
-            .get(&lead)
+            .get(&new.lead)
             .and_then(|index| self.changes.deliveries.get_mut(*index))
         {
-            delivery.fields.extend(wanted);
-            delivery.submitted_at = delivery.submitted_at.max(at);
+            delivery.fields.extend(new.fields);
+            join_together(&mut delivery.campaigns, new.campaigns);
+            delivery.told_of = new.told_of.or(delivery.told_of.take());
+            delivery.priority = delivery.priority.max(new.priority);
+            delivery.submitted_at = delivery.submitted_at.max(new.submitted_at);
             return delivery.id;
         }
-        let id = DeliveryId(next_id());
+        new.id = DeliveryId(next_id());
         self.known
             .decided
-            .insert(lead, self.changes.deliveries.len());
-        self.changes.deliveries.push(Delivery {
-            id,
-            lead,
-            destination: Destination::SalesforceLead,
-            fields: wanted,
-            attempts: 0,
-            unsure,
-            submitted_at: at,
-            created_at: self.now,
-        });
+            .insert(new.lead, self.changes.deliveries.len());
+        let id = new.id;
+        self.changes.deliveries.push(new);
         id
+    }
+
+    /// Which goes first when calls run short: the higher.
+    fn priority(&self) -> i64 {
+        let source = self.rules.sources.get(&self.event.source);
+        source.map_or(Priority::Normal, |source| source.priority) as i64
     }
 
     fn write_down(

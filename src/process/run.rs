@@ -221,7 +221,8 @@ pub(super) async fn load(write: &mut Write, prepared: &[Prepared]) -> Result<Kno
     let keys = write
         .leads_by_keys(&keys.into_iter().collect::<Vec<_>>())
         .await?;
-    let ids: BTreeSet<LeadId> = keys.iter().map(|(_, lead)| *lead).collect();
+    let named = prepared.iter().filter_map(Prepared::lead);
+    let ids: BTreeSet<LeadId> = keys.iter().map(|(_, lead)| *lead).chain(named).collect();
     let (leads, damaged) = write.leads(ids).await?;
     Ok(Known::new(leads, keys, damaged))
 }

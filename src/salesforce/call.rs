@@ -276,7 +276,7 @@ fn worst(status: u16, errors: &[ApiError]) -> (Option<&ApiError>, Verdict) {
 /// One of the errors in an answer.
 ///
 /// It prints without its message, which may quote a lead's values.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ApiError {
     /// `errorCode`; `statusCode` in collections.
     #[serde(alias = "errorCode", alias = "statusCode", default)]
@@ -287,6 +287,30 @@ pub struct ApiError {
     /// The fields that it means; often blank.
     #[serde(default, deserialize_with = "null_as_none")]
     pub fields: Vec<String>,
+    /// The records that a duplicate rule has found, by their 18-character ids. Salesforce itself
+    /// misspells the name.
+    #[serde(
+        rename = "duplicateResut",
+        alias = "duplicateResult",
+        default,
+        deserialize_with = "found_by_rule"
+    )]
+    pub found: Vec<String>,
+}
+
+/// The ids of the records in a duplicate rule's answer; blank for one of another form.
+fn found_by_rule<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    let answer = serde_json::Value::deserialize(d)?;
+    let lists =
+        |value: &serde_json::Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let mut found = Vec::new();
+    for result in lists(&answer, "matchResults") {
+        for record in lists(&result, "matchRecords") {
+            let id = record["record"]["Id"].as_str().and_then(to_18);
+            found.extend(id.filter(|id| !found.contains(id)));
+        }
+    }
+    Ok(found)
 }
 
 fn null_as_none<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
@@ -326,6 +350,22 @@ impl ApiError {
     /// What kind of trouble it is, in an answer of `status` (200 for a row of a collection).
     pub fn class(&self, status: u16) -> Class {
         judge(status, &self.code, &self.message).class
+    }
+
+    /// An error as Salesforce would tell it, without what a duplicate rule found.
+    pub fn new(code: &str, message: &str, fields: Vec<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            fields,
+            found: Vec::new(),
+        }
+    }
+
+    /// The records that a duplicate rule has found, by their 18-character ids; blank unless a single
+    /// row was written.
+    pub fn matches(&self) -> &[String] {
+        &self.found
     }
 
     /// The record that already holds a unique value, as `DUPLICATE_VALUE` names it.
@@ -370,11 +410,27 @@ mod tests {
     use super::*;
 
     fn error(code: &str, message: &str) -> ApiError {
-        ApiError {
-            code: code.to_owned(),
-            message: message.to_owned(),
-            fields: Vec::new(),
+        ApiError::new(code, message, Vec::new())
+    }
+
+    #[test]
+    fn what_a_duplicate_rule_found_is_read_in_both_spellings() {
+        for name in ["duplicateResut", "duplicateResult"] {
+            let json = serde_json::json!({
+                "errorCode": "DUPLICATES_DETECTED", "message": "Use one of these records?",
+                name: { "allowSave": true, "matchResults": [
+                    { "matchRecords": [{ "record": { "Id": "0038M0000016Wv8QAE" } }] },
+                    { "matchRecords": [{ "record": { "Id": "0038M0000016Wv8QAE" } },
+                        { "record": { "Id": "00Q5g000001AbCd" } }, { "record": {} }] },
+                ] },
+            });
+            let error: ApiError = serde_json::from_value(json).unwrap();
+            let lead = to_18("00Q5g000001AbCd").unwrap();
+            assert_eq!(error.matches(), ["0038M0000016Wv8QAE", &*lead]);
         }
+        let other = r#"{"errorCode":"DUPLICATES_DETECTED","message":"m","duplicateResut":"?"}"#;
+        let error: ApiError = serde_json::from_str(other).unwrap();
+        assert!(error.matches().is_empty());
     }
 
     #[test]

@@ -15,8 +15,8 @@ use url::Url;
 
 use super::auth::{Edge, Session, Sessions, SignInState, TokenKeep};
 use super::call::{ApiError, CallError, Lost, Unsendable};
-use super::describe::Describes;
 use super::counts::CallCounts;
+use super::describe::Describes;
 use super::error::Class;
 use super::limits::Usage;
 use super::sign_in_error::SignInError;

@@ -29,8 +29,33 @@ pub struct WriteHeaders {
     pub auto_assign: bool,
     /// Whether to save although a duplicate rule that only alerts finds a match.
     pub allow_duplicates: bool,
+    /// Whether a duplicate rule that stops a record is to name what it found.
+    pub names_duplicates: bool,
     /// An id that Salesforce keeps in its logs beside the call.
     pub request_id: Option<String>,
+}
+
+impl WriteHeaders {
+    fn add_to(&self, call: Call) -> Call {
+        let mut call = call.header("sforce-auto-assign", on_or_off(self.auto_assign));
+        // So that a record that is refused says what it is a duplicate of.
+        let rule = if self.allow_duplicates {
+            "allowSave=true"
+        } else {
+            "allowSave=false; includeRecordDetails=true"
+        };
+        if self.allow_duplicates || self.names_duplicates {
+            call = call.header(
+                "sforce-duplicate-rule-header",
+                HeaderValue::from_static(rule),
+            );
+        }
+        let request_id = self.request_id.as_deref();
+        if let Some(id) = request_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            call = call.header("x-request-id", id);
+        }
+        call
+    }
 }
 
 /// What became of one record.
@@ -86,36 +111,119 @@ impl Client {
             }
             .into());
         }
-        let body = UpsertBody {
+        let rows = records.iter().map(|fields| Row { object, fields });
+        let path = ["composite", "sobjects", object, external_id_field];
+        self.write_rows(UPSERT, Method::PATCH, &path, rows.collect(), headers)
+            .await
+    }
+
+    /// Changes up to [`MAX_UPSERT`] records, each with its object's name; each holds its `id` and the
+    /// fields to set. Salesforce works through them in runs of one object, of which there may be ten:
+    /// records of one object have to stand together. Results are in the order of `records`.
+    pub async fn update_collection(
+        &self,
+        records: &[(&str, Map)],
+        headers: &WriteHeaders,
+    ) -> Result<Vec<RowResult>, CallError> {
+        self.write_collection(UPDATE, Method::PATCH, records, headers)
+            .await
+    }
+
+    /// Makes up to [`MAX_UPSERT`] records, each with its object's name. To be used only where a second
+    /// one would be refused or looked for first: should the answer be lost, nobody knows.
+    pub async fn create_collection(
+        &self,
+        records: &[(&str, Map)],
+        headers: &WriteHeaders,
+    ) -> Result<Vec<RowResult>, CallError> {
+        self.write_collection(CREATE, Method::POST, records, headers)
+            .await
+    }
+
+    async fn write_collection(
+        &self,
+        purpose: &'static str,
+        method: Method,
+        records: &[(&str, Map)],
+        headers: &WriteHeaders,
+    ) -> Result<Vec<RowResult>, CallError> {
+        records
+            .iter()
+            .try_for_each(|(object, _)| check_name(object))?;
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = records
+            .iter()
+            .map(|(object, fields)| Row { object, fields });
+        let path = ["composite", "sobjects"];
+        self.write_rows(purpose, method, &path, rows.collect(), headers)
+            .await
+    }
+
+    async fn write_rows(
+        &self,
+        purpose: &'static str,
+        method: Method,
+        path: &[&str],
+        records: Vec<Row<'_>>,
+        headers: &WriteHeaders,
+    ) -> Result<Vec<RowResult>, CallError> {
+        let count = records.len();
+        if count > MAX_UPSERT {
+            return Err(Unsendable::TooMany {
+                count,
+                most: MAX_UPSERT,
+            }
+            .into());
+        }
+        let body = Body {
             all_or_none: false,
-            records: records
-                .iter()
-                .map(|fields| Row { object, fields })
-                .collect(),
+            records,
         };
         let timeout = Duration::from_secs(self.config().request_timeout_seconds);
-        let path = ["composite", "sobjects", object, external_id_field];
-        let mut call = Call::new(UPSERT, Method::PATCH, timeout, &path)
-            .header("sforce-auto-assign", on_or_off(headers.auto_assign))
+        let call = headers
+            .add_to(Call::new(purpose, method, timeout, path))
             .json(&body)?;
-        if headers.allow_duplicates {
-            call = call.header(
-                "sforce-duplicate-rule-header",
-                HeaderValue::from_static("allowSave=true"),
-            );
-        }
-        let request_id = headers.request_id.as_deref();
-        if let Some(id) = request_id.and_then(|id| HeaderValue::from_str(id).ok()) {
-            call = call.header("x-request-id", id);
-        }
         let rows: Vec<RawResult> = self.read(call).await?;
-        if rows.len() != records.len() {
+        if rows.len() != count {
             return Err(unreadable(
-                UPSERT,
-                format!("{} results for {} records", rows.len(), records.len()),
+                purpose,
+                format!("{} results for {count} records", rows.len()),
             ));
         }
-        rows.into_iter().map(RawResult::read).collect()
+        rows.into_iter().map(|row| row.read(purpose)).collect()
+    }
+
+    /// Creates or updates one record, as [`Client::upsert_collection`] does. Where a duplicate rule
+    /// stops it, the error names the records that it has found: see
+    /// [`ApiError::matches`](super::ApiError::matches); a collection names none.
+    pub async fn upsert_row(
+        &self,
+        object: &str,
+        external_id_field: &str,
+        external_id: &str,
+        record: &Map,
+        headers: &WriteHeaders,
+    ) -> Result<Saved, CallError> {
+        check_name(object)?;
+        check_name(external_id_field)?;
+        let timeout = Duration::from_secs(self.config().request_timeout_seconds);
+        let path = ["sobjects", object, external_id_field, external_id];
+        // Salesforce takes the key in the address, and refuses it in the body.
+        let mut fields = record.clone();
+        fields.retain(|name, _| !name.eq_ignore_ascii_case(external_id_field));
+        let call = headers
+            .add_to(Call::new(UPSERT_ROW, Method::PATCH, timeout, &path))
+            .json(&fields)?;
+        let row: RawResult = self.read(call).await?;
+        match row.read(UPSERT_ROW)? {
+            RowResult::Saved(saved) => Ok(saved),
+            RowResult::Refused(errors) => Err(CallError::Refused {
+                status: 200,
+                errors,
+            }),
+        }
     }
 
     /// Reads `fields` of the records of `object` with `ids`; none for those that do not exist or
@@ -130,7 +238,7 @@ impl Client {
         fields: &[&str],
     ) -> Result<Vec<Option<Map>>, CallError> {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct Asked<'a> {
             ids: &'a [&'a str],
             fields: &'a [&'a str],
         }
@@ -142,7 +250,7 @@ impl Client {
         }
         let mut found = Vec::with_capacity(ids.len());
         for ids in ids.chunks(MAX_RETRIEVE) {
-            let body = Body {
+            let body = Asked {
                 ids,
                 fields: &fields,
             };
@@ -169,6 +277,9 @@ impl Client {
 }
 
 const UPSERT: &str = "upsert";
+const UPSERT_ROW: &str = "upsert_row";
+const UPDATE: &str = "update";
+const CREATE: &str = "create";
 const RETRIEVE: &str = "retrieve";
 
 fn on_or_off(on: bool) -> HeaderValue {
@@ -185,7 +296,7 @@ fn unreadable(purpose: &'static str, reason: String) -> CallError {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct UpsertBody<'a> {
+struct Body<'a> {
     all_or_none: bool,
     records: Vec<Row<'a>>,
 }
@@ -228,13 +339,13 @@ struct RawResult {
 }
 
 impl RawResult {
-    fn read(self) -> Result<RowResult, CallError> {
+    fn read(self, purpose: &'static str) -> Result<RowResult, CallError> {
         if !self.success {
             return Ok(RowResult::Refused(self.errors));
         }
         let id =
             self.id.as_deref().and_then(to_18).ok_or_else(|| {
-                unreadable(UPSERT, "a record was saved, but has no id".to_owned())
+                unreadable(purpose, "a record was saved, but has no id".to_owned())
             })?;
         Ok(RowResult::Saved(Saved {
             id,
@@ -334,6 +445,7 @@ mod tests {
         let headers = WriteHeaders {
             auto_assign: true,
             allow_duplicates: true,
+            names_duplicates: false,
             request_id: Some("r-1".to_owned()),
         };
         upsert(&org, &lead, &headers).await.unwrap();

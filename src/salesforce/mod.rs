@@ -26,12 +26,12 @@ pub use auth::{Connected, Consent, KeepError, KeptBytes, SignInState, TokenKeep,
 pub use call::{ApiError, CallError, Explanation, Lost, Unsendable};
 pub use client::Client;
 pub use collections::{MAX_RETRIEVE, MAX_UPSERT, RowResult, Saved, WriteHeaders};
-pub use describe::{Describe, Described, Describes, Field, PicklistValue, RecordType};
 pub use counts::{CallCount, CallCounts};
+pub use describe::{Describe, Described, Describes, Field, PicklistValue, RecordType};
 pub use error::Class;
 pub use id::{same_record, to_18};
 pub use limits::{Limit, Usage};
-pub use query::{Rows, quote};
+pub use query::{MAX_QUERIES, QueryPage, Rows, quote};
 pub use sign_in_error::SignInError;
 pub use tooling::{ObjectAccess, TextField};
 

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use http::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Map;
-use super::call::{CallError, Lost, Unsendable};
+use super::call::{ApiError, CallError, Lost, Unsendable};
 use super::client::{Call, Client, READ_TIMEOUT};
 
 /// Salesforce takes 16,384 bytes of URI and headers together; a token can have 2,000 of them.
@@ -27,10 +27,19 @@ pub struct Rows {
 impl Client {
     /// Runs `soql` and reads pages until there are no more, or `max_rows` rows.
     pub async fn query(&self, soql: &str, max_rows: usize) -> Result<Rows, CallError> {
+        self.run_query("query", soql, max_rows).await
+    }
+
+    async fn run_query(
+        &self,
+        resource: &str,
+        soql: &str,
+        max_rows: usize,
+    ) -> Result<Rows, CallError> {
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("q", soql)
             .finish();
-        let mut call = Call::new(QUERY, Method::GET, READ_TIMEOUT, &["query"]).query(query);
+        let mut call = Call::new(QUERY, Method::GET, READ_TIMEOUT, &[resource]).query(query);
         let mut rows = Vec::new();
         for _ in 0..MAX_PAGES {
             let page: Page = self.read(call).await?;
@@ -92,12 +101,135 @@ impl Client {
 
 const QUERY: &str = "query";
 
+/// The most queries in one call. Source: REST API guide, "Composite": of 25 subrequests, five may be
+/// queries.
+pub const MAX_QUERIES: usize = 5;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
+    #[serde(default)]
+    total_size: u64,
     done: bool,
     next_records_url: Option<String>,
     records: Vec<Map>,
+}
+
+/// A part of what a query found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct QueryPage {
+    /// The rows, without their `attributes`.
+    pub rows: Vec<Map>,
+    /// How many rows there are in all parts together.
+    pub total: u64,
+    /// Where the next part is; none if this is the last.
+    pub next: Option<String>,
+}
+
+impl From<Page> for QueryPage {
+    fn from(page: Page) -> Self {
+        let mut rows = page.records;
+        for row in &mut rows {
+            row.remove("attributes");
+        }
+        Self {
+            rows,
+            total: page.total_size,
+            next: page.next_records_url.filter(|_| !page.done),
+        }
+    }
+}
+
+impl Client {
+    /// Runs up to [`MAX_QUERIES`] queries in one call, each of which sees deleted records, too, if
+    /// `with_deleted`. Gives the first part of each, or why that one was refused.
+    pub async fn query_together(
+        &self,
+        purpose: &'static str,
+        queries: &[String],
+        with_deleted: bool,
+    ) -> Result<Vec<Result<QueryPage, Vec<ApiError>>>, CallError> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body {
+            all_or_none: bool,
+            collate_subrequests: bool,
+            composite_request: Vec<Subrequest>,
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Subrequest {
+            method: &'static str,
+            url: String,
+            reference_id: String,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Answer {
+            composite_response: Vec<Subanswer>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Subanswer {
+            body: serde_json::Value,
+            http_status_code: u16,
+        }
+        if queries.len() > MAX_QUERIES {
+            return Err(Unsendable::TooMany {
+                count: queries.len(),
+                most: MAX_QUERIES,
+            }
+            .into());
+        }
+        let version = &self.config().api_version;
+        let resource = if with_deleted { "queryAll" } else { "query" };
+        let requests = queries.iter().enumerate().map(|(number, soql)| {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("q", soql)
+                .finish();
+            Subrequest {
+                method: "GET",
+                url: format!("/services/data/v{version}/{resource}?{query}"),
+                reference_id: format!("q{number}"),
+            }
+        });
+        let body = Body {
+            all_or_none: false,
+            collate_subrequests: false,
+            composite_request: requests.collect(),
+        };
+        let call = Call::new(purpose, Method::POST, READ_TIMEOUT, &["composite"]).json(&body)?;
+        let answer: Answer = self.read(call).await?;
+        let count = answer.composite_response.len();
+        if count != queries.len() {
+            let reason = format!("{count} answers to {} queries", queries.len());
+            return Err(Lost::Unreadable { purpose, reason }.into());
+        }
+        let read = |answer: Subanswer| {
+            if answer.http_status_code == 200
+                && let Ok(page) = serde_json::from_value::<Page>(answer.body.clone())
+            {
+                return Ok(QueryPage::from(page));
+            }
+            Err(serde_json::from_value(answer.body).unwrap_or_default())
+        };
+        Ok(answer.composite_response.into_iter().map(read).collect())
+    }
+
+    /// The part of an answer at `next`, which an earlier part named.
+    pub async fn query_next(
+        &self,
+        purpose: &'static str,
+        next: &str,
+    ) -> Result<QueryPage, CallError> {
+        let page: Page = self.read(Call::follow(purpose, next)).await?;
+        Ok(page.into())
+    }
+
+    /// Runs `soql`, which sees deleted records, too.
+    pub async fn query_all(&self, soql: &str, max_rows: usize) -> Result<Rows, CallError> {
+        self.run_query("queryAll", soql, max_rows).await
+    }
 }
 
 /// `text` as a SOQL string, with its quotes.

@@ -124,7 +124,7 @@ pub(super) const BY_KEYS: &str =
 /// In the order of their ids, as everyone locks them, so that nobody waits in a ring.
 pub(super) const LOCK: &str = "SELECT id FROM lead WHERE id {in $1} ORDER BY id {lock}";
 
-pub(super) const LEADS: &str = "SELECT id, created_at, record, last_content, last_received_at, salesforce_id, \
+pub(super) const LEADS: &str = "SELECT id, created_at, record, last_content, last_received_at, salesforce_id, campaigns, followed, \
      (SELECT MAX(d.id) FROM delivery d WHERE d.lead_id = lead.id AND d.state IN ('pending', 'sending')) \
      FROM lead WHERE id {in $1}";
 
@@ -150,7 +150,17 @@ impl Write {
         &mut self,
         ids: impl IntoIterator<Item = LeadId>,
     ) -> Result<(Vec<KnownLead>, BTreeSet<LeadId>), StoreError> {
-        type Row = (i64, i64, String, i64, i64, Option<String>, Option<i64>);
+        type Row = (
+            i64,
+            i64,
+            String,
+            i64,
+            i64,
+            Option<String>,
+            String,
+            String,
+            Option<i64>,
+        );
         let ids: Vec<i64> = ids.into_iter().map(|id| id.0).collect();
         if ids.is_empty() {
             return Ok((Vec::new(), BTreeSet::new()));
@@ -161,14 +171,28 @@ impl Write {
         let rows: Vec<Row> = query(LEADS).bind(Value::Ids(ids)).all(connection).await?;
         let mut damaged = BTreeSet::new();
         let mut leads = Vec::with_capacity(rows.len());
-        for (id, created_at, record, content, received_at, salesforce_id, delivering) in rows {
+        for (
+            id,
+            created_at,
+            record,
+            content,
+            received_at,
+            salesforce_id,
+            campaigns,
+            followed,
+            delivering,
+        ) in rows
+        {
             match record::decode(&record) {
                 Ok(record) => leads.push(KnownLead {
                     lead: Lead {
                         id: LeadId(id),
                         created_at: Millis(created_at),
                         record,
+                        // What cannot be read back is asked for once more; that does no harm.
+                        campaigns: serde_json::from_str(&campaigns).unwrap_or_default(),
                         salesforce_id,
+                        followed: serde_json::from_str(&followed).unwrap_or_default(),
                     },
                     last: LastSubmission {
                         content,
@@ -233,10 +257,11 @@ async fn insert_leads(
     leads: &[KnownLead],
     now: Millis,
 ) -> Result<(), StoreError> {
-    const LEAD: &str = "INSERT INTO lead (id, created_at, updated_at, record, last_content, last_received_at) VALUES";
+    const LEAD: &str = "INSERT INTO lead (id, created_at, updated_at, record, last_content, last_received_at, campaigns, followed) VALUES";
     const CHANGED: &str = "ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, \
          record = excluded.record, last_content = excluded.last_content, \
-         last_received_at = excluded.last_received_at";
+         last_received_at = excluded.last_received_at, campaigns = excluded.campaigns, \
+         followed = excluded.followed";
     let (changed, new): (Vec<&KnownLead>, Vec<&KnownLead>) =
         leads.iter().partition(|known| known.is_stored);
     // A new lead whose id is another's must not take its place.
@@ -247,11 +272,17 @@ async fn insert_leads(
             values.push(now.0)?;
             values.push(record::encode(&known.lead.record))?;
             values.push(known.last.content)?;
-            values.push(known.last.received_at.0)
+            values.push(known.last.received_at.0)?;
+            values.push(json(&known.lead.campaigns)?)?;
+            values.push(json(&known.lead.followed)?)
         })
         .await?;
     }
     Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 async fn insert_keys(connection: &mut Connection<'_>, keys: &[NewKey]) -> Result<(), StoreError> {

@@ -27,6 +27,7 @@ mod info;
 mod leads;
 mod leases;
 mod nodes;
+mod org;
 mod outbox;
 #[cfg(test)]
 mod plans;
@@ -68,6 +69,7 @@ pub use info::{FileInfo, LeaseInfo, NodeInfo, StoreInfo, TableInfo};
 pub use leads::{Changes, KnownLead, LastSubmission, NewKey, StoredSubmission, Touch};
 pub use leases::Lease;
 pub use nodes::Node;
+pub use org::{MirrorState, OrgPerson};
 pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
 #[cfg(test)]
 pub(crate) use plans::postgres;
@@ -344,6 +346,19 @@ impl Store {
     /// store's.
     pub fn external_id(&self, lead: LeadId) -> String {
         format!("{lead}{}", self.tag)
+    }
+
+    /// Whether `external_id` is one that this store gave, to whichever lead.
+    pub fn is_own_external_id(&self, external_id: &str) -> bool {
+        self.lead_of_external_id(external_id).is_some()
+    }
+
+    /// The lead whose external id this is, if this store gave it. In any case: Salesforce compares
+    /// external ids without regard to it.
+    pub fn lead_of_external_id(&self, external_id: &str) -> Option<LeadId> {
+        let upper = external_id.to_ascii_uppercase();
+        let id = upper.strip_suffix(&self.tag.to_ascii_uppercase())?;
+        id.parse().ok()
     }
 
     /// Whether the store takes writes.

@@ -1,14 +1,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::warn;
 
 use super::dialect::{self, Connection, query};
 use super::timeline::{self, TimelineEntry};
-use super::{Node, Store, StoreError, Write, dead_letters, leads};
+use super::{Node, Store, StoreError, Write, dead_letters, leads, record};
 use crate::edge::random::Ids;
 use crate::model::{
-    DeadLetter, Delivery, DeliveryId, Destination, End, EventId, LeadId, Millis, SourceName,
+    DeadLetter, Delivery, DeliveryId, Destination, End, EventId, Held, Joining, LeadId, Millis,
+    SourceName,
 };
 
 /// How much waits to be sent.
@@ -24,6 +26,22 @@ pub struct Backlog {
     pub next: Option<Millis>,
 }
 
+impl Backlog {
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        let first = |one: Option<Millis>, other: Option<Millis>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Self {
+            due: self.due + other.due,
+            oldest: first(self.oldest, other.oldest),
+            newest: self.newest.max(other.newest),
+            next: first(self.next, other.next),
+        }
+    }
+}
+
 /// All that is to be sent of one lead: its deliveries in order, taken together.
 #[derive(Debug, Clone)]
 pub struct Claim {
@@ -31,6 +49,8 @@ pub struct Claim {
     pub lead: LeadId,
     /// The id of its record in Salesforce, once known.
     pub salesforce_id: Option<String>,
+    /// What is known of the person.
+    pub record: BTreeMap<String, Held>,
     /// Its deliveries, oldest first; there is at least one.
     pub deliveries: Vec<Delivery>,
 }
@@ -42,6 +62,8 @@ pub struct Settlement {
     pub lead: LeadId,
     /// The claim's deliveries.
     pub deliveries: Vec<DeliveryId>,
+    /// Its record in Salesforce, as far as that is known by now, whatever became of the rest.
+    pub salesforce_id: Option<String>,
     /// What became of them.
     pub outcome: Outcome,
 }
@@ -62,6 +84,8 @@ pub enum Outcome {
     Unchanged {
         /// The record's id.
         salesforce_id: String,
+        /// For the timeline: notes.
+        detail: Value,
     },
     /// They are to be sent again.
     Retry {
@@ -90,8 +114,18 @@ pub enum Outcome {
 /// Submissions that came to their end, by source.
 pub type Ended = Vec<(SourceName, End)>;
 
-const INSERT: &str = "INSERT INTO delivery (id, lead_id, destination, fields, state, attempts, unsure, \
+const INSERT: &str = "INSERT INTO delivery (id, lead_id, destination, fields, also, priority, state, attempts, unsure, \
      next_at, submitted_at, created_at) VALUES";
+
+/// What a delivery does beside setting fields, as it is kept.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Also {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    campaigns: BTreeMap<String, Joining>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    told_of: Option<String>,
+}
 
 pub(super) async fn insert(
     connection: &mut Connection<'_>,
@@ -101,10 +135,16 @@ pub(super) async fn insert(
         values.push(delivery.id.0)?;
         values.push(delivery.lead.0)?;
         values.push(delivery.destination.name())?;
-        values.push(
-            serde_json::to_string(&delivery.fields)
-                .map_err(|error| sqlx::Error::Encode(error.into()))?,
-        )?;
+        let json = |json: serde_json::Result<String>| {
+            json.map_err(|error| sqlx::Error::Encode(error.into()))
+        };
+        values.push(json(serde_json::to_string(&delivery.fields))?)?;
+        let also = Also {
+            campaigns: delivery.campaigns.clone(),
+            told_of: delivery.told_of.clone(),
+        };
+        values.push(json(serde_json::to_string(&also))?)?;
+        values.push(delivery.priority)?;
         values.push("pending")?;
         values.push(i64::from(delivery.attempts))?;
         values.push(delivery.unsure)?;
@@ -140,33 +180,35 @@ impl Store {
 }
 
 /// Leads whose oldest open delivery is due: what is younger waits its turn. Longest waiting first.
-pub(super) const LONGEST_WAITING: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pending' AND d.next_at <= $1 \
-     AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.lead_id = d.lead_id AND o.id < d.id \
+pub(super) const LONGEST_WAITING: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pending' AND d.priority = $3 \
+     AND d.next_at <= $1 AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.lead_id = d.lead_id AND o.id < d.id \
      AND o.state IN ('pending', 'sending')) ORDER BY d.next_at, d.id LIMIT $2 {skip locked}";
 
 /// The same, newest first.
-pub(super) const NEWEST: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pending' AND d.next_at <= $1 \
-     AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.lead_id = d.lead_id AND o.id < d.id \
+pub(super) const NEWEST: &str = "SELECT d.lead_id FROM delivery d WHERE d.state = 'pending' AND d.priority = $3 \
+     AND d.next_at <= $1 AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.lead_id = d.lead_id AND o.id < d.id \
      AND o.state IN ('pending', 'sending')) ORDER BY d.next_at DESC, d.id DESC LIMIT $2 {skip locked}";
 
 /// Which part of a call goes to the newest leads while there is a backlog.
 const NEWEST_SHARE: usize = 4;
 
 /// Says the state twice: the index of open deliveries is only used for its own condition.
-pub(super) const CLAIMED: &str = "SELECT d.id, d.lead_id, d.fields, d.attempts, d.unsure, d.submitted_at, d.created_at, \
-     l.salesforce_id, l.id FROM delivery d LEFT JOIN lead l ON l.id = d.lead_id \
+pub(super) const CLAIMED: &str = "SELECT d.id, d.lead_id, d.fields, d.also, d.priority, d.attempts, d.unsure, d.submitted_at, \
+     d.created_at, l.salesforce_id, l.record FROM delivery d LEFT JOIN lead l ON l.id = d.lead_id \
      WHERE d.state IN ('pending', 'sending') AND d.state = 'pending' AND d.lead_id {in $1} ORDER BY d.id";
 
 type ClaimedRow = (
     i64,
     i64,
     String,
+    String,
+    i64,
     i64,
     bool,
     i64,
     i64,
     Option<String>,
-    Option<i64>,
+    Option<String>,
 );
 
 /// From here on, until it is settled, we cannot know whether the destination has carried it out.
@@ -177,8 +219,7 @@ pub(super) const CLAIM: &str = "UPDATE delivery SET state = 'sending', unsure = 
 pub(super) const OWN: &str = "SELECT id FROM delivery WHERE id {in $1} AND state = 'sending' AND claimed_by = $2 \
      ORDER BY id {lock}";
 
-pub(super) const BACKLOG: &str =
-    "SELECT next_at FROM delivery WHERE state = 'pending' ORDER BY next_at LIMIT $1";
+pub(super) const BACKLOG: &str = "SELECT next_at FROM delivery WHERE state = 'pending' AND priority = $2 ORDER BY next_at LIMIT $1";
 
 /// What waits longer than anything is ever told to: the clock was set back.
 pub(super) const BRING_FORWARD: &str =
@@ -188,10 +229,16 @@ pub(super) const BRING_FORWARD: &str =
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(2 * 60 * 60);
 
 impl Write {
-    /// How much waits to be sent, counted up to `limit`.
-    pub async fn backlog(&mut self, now: Millis, limit: usize) -> Result<Backlog, StoreError> {
+    /// How much waits to be sent of `priority`, counted up to `limit`.
+    pub async fn backlog(
+        &mut self,
+        now: Millis,
+        limit: usize,
+        priority: i64,
+    ) -> Result<Backlog, StoreError> {
         let times: Vec<i64> = query(BACKLOG)
             .bind(limit as i64)
+            .bind(priority)
             .column(&mut self.connection())
             .await?;
         let due = times.partition_point(|time| *time <= now.0);
@@ -214,9 +261,10 @@ impl Write {
     }
 
     /// Takes, as `node`, what is due of at most `limit` leads. All open deliveries of a lead go
-    /// together, so that none overtakes another. `ids(n)` gives `n` fresh ids.
+    /// together, so that none overtakes another. `ids(n)` gives `n` fresh ids. Of `priorities`, the
+    /// first goes first.
     ///
-    /// Longest waiting first; but of a backlog that does not fit, a quarter of the call goes to the
+    /// In each, longest waiting first; but of a backlog that does not fit, a quarter of the call goes to the
     /// newest. So after an outage of hours a lead of this minute is there with the next call, and
     /// what is behind still drains at three quarters of the speed, in order.
     pub async fn claim(
@@ -224,10 +272,21 @@ impl Write {
         node: Node,
         now: Millis,
         limit: usize,
+        priorities: &[i64],
         ids: &(dyn Fn(usize) -> Ids + Sync),
     ) -> Result<Vec<Claim>, StoreError> {
         let connection = &mut self.connection();
-        let leads = due_leads(connection, now, limit).await?;
+        let mut leads = Vec::new();
+        for priority in priorities {
+            if leads.len() < limit {
+                let more = due_leads(connection, now, limit - leads.len(), *priority).await?;
+                leads.extend(
+                    more.into_iter()
+                        .filter(|lead| !leads.contains(lead))
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
         if leads.is_empty() {
             return Ok(Vec::new());
         }
@@ -244,11 +303,25 @@ impl Write {
         let mut place: HashMap<i64, usize> = HashMap::new();
         let mut claims: Vec<Claim> = Vec::with_capacity(leads.len());
         let mut damaged = Vec::new();
-        for (id, lead, fields, attempts, unsure, submitted_at, created_at, salesforce_id, known) in
-            rows
+        for (
+            id,
+            lead,
+            fields,
+            also,
+            priority,
+            attempts,
+            unsure,
+            submitted_at,
+            created_at,
+            salesforce_id,
+            record,
+        ) in rows
         {
             let fields = serde_json::from_str::<BTreeMap<String, Value>>(&fields);
-            let (Ok(fields), Some(_)) = (fields, known) else {
+            let also = serde_json::from_str::<Also>(&also);
+            let known = place.contains_key(&lead).then(BTreeMap::new);
+            let record = known.or_else(|| record::decode(record.as_deref()?).ok());
+            let (Ok(fields), Ok(also), Some(record)) = (fields, also, record) else {
                 damaged.push((id, LeadId(lead)));
                 continue;
             };
@@ -257,6 +330,9 @@ impl Write {
                 lead: LeadId(lead),
                 destination: Destination::SalesforceLead,
                 fields,
+                campaigns: also.campaigns,
+                told_of: also.told_of,
+                priority,
                 attempts: attempts as u32,
                 unsure,
                 submitted_at: Millis(submitted_at),
@@ -266,6 +342,7 @@ impl Write {
                 claims.push(Claim {
                     lead: LeadId(lead),
                     salesforce_id,
+                    record,
                     deliveries: Vec::new(),
                 });
                 claims.len() - 1
@@ -298,8 +375,17 @@ impl Write {
         let mut records = Vec::new();
         let mut retries = Vec::new();
         let mut dead = Vec::new();
+        let mut part_way = Vec::new();
         for settlement in &settlements {
             let deliveries = settlement.deliveries.iter().map(|id| id.0);
+            if let Some(id) = &settlement.salesforce_id
+                && !matches!(
+                    settlement.outcome,
+                    Outcome::Synced { .. } | Outcome::Unchanged { .. }
+                )
+            {
+                part_way.push(json!([settlement.lead.0, id]));
+            }
             let (kind, detail) = match &settlement.outcome {
                 Outcome::Synced {
                     salesforce_id,
@@ -313,10 +399,15 @@ impl Write {
                     detail["created"] = json!(created);
                     ("synced", detail)
                 }
-                Outcome::Unchanged { salesforce_id } => {
+                Outcome::Unchanged {
+                    salesforce_id,
+                    detail,
+                } => {
                     unchanged.extend(deliveries);
                     records.push((settlement.lead.0, salesforce_id));
-                    ("unchanged", json!({ "salesforce_id": salesforce_id }))
+                    let mut detail = detail.clone();
+                    detail["salesforce_id"] = json!(salesforce_id);
+                    ("unchanged", detail)
                 }
                 Outcome::Retry {
                     at,
@@ -361,6 +452,7 @@ impl Write {
         end_submissions(connection, End::Synced, &synced, &mut ended).await?;
         end_submissions(connection, End::Merged, &unchanged, &mut ended).await?;
         remember_records(connection, &records, now, &mut ended).await?;
+        remember_part_way(connection, &part_way).await?;
         retry(connection, retries).await?;
         bury(connection, &dead, ids, now, &mut ended).await?;
         Ok(ended)
@@ -394,10 +486,12 @@ async fn due_leads(
     connection: &mut Connection<'_>,
     now: Millis,
     limit: usize,
+    priority: i64,
 ) -> Result<Vec<i64>, StoreError> {
     let mut leads: Vec<i64> = query(LONGEST_WAITING)
         .bind(now.0)
         .bind(limit as i64)
+        .bind(priority)
         .column(connection)
         .await?;
     let share = limit / NEWEST_SHARE;
@@ -405,6 +499,7 @@ async fn due_leads(
         let mut newest: Vec<i64> = query(NEWEST)
             .bind(now.0)
             .bind(share as i64)
+            .bind(priority)
             .column(connection)
             .await?;
         newest.retain(|lead| !leads.contains(lead));
@@ -433,6 +528,7 @@ async fn bury_damaged(
             let settlement = Settlement {
                 lead: *lead,
                 deliveries: vec![DeliveryId(*id)],
+                salesforce_id: None,
                 outcome,
             };
             (*id, settlement)
@@ -490,7 +586,8 @@ async fn remember_records(
 ) -> Result<(), StoreError> {
     const REMEMBER: &str = "UPDATE lead SET salesforce_id = record.salesforce_id \
          FROM {rows $1: lead_id bigint, salesforce_id text} AS record WHERE lead.id = record.lead_id \
-         AND (lead.salesforce_id IS NULL OR lead.salesforce_id <> record.salesforce_id) RETURNING lead.id";
+         AND (lead.salesforce_id IS NULL OR lead.salesforce_id <> record.salesforce_id)";
+    const FIRST: &str = "SELECT id FROM lead WHERE id {in $1} AND salesforce_id IS NULL";
     const OVERTAKE: &str = "UPDATE delivery SET state = 'superseded' WHERE state = 'dead' AND lead_id {in $1} RETURNING id";
     const RESOLVE: &str =
         "UPDATE dead_letter SET resolved_at = $1 WHERE resolved_at IS NULL AND delivery_id {in $2}";
@@ -500,9 +597,13 @@ async fn remember_records(
     let ids: Vec<i64> = records.iter().map(|(lead, _)| *lead).collect();
     leads::lock(connection, &ids).await?;
     let records: Vec<Value> = records.iter().map(|record| json!(record)).collect();
-    let first: Vec<i64> = query(REMEMBER)
-        .bind(dialect::Value::rows(&records))
+    let first: Vec<i64> = query(FIRST)
+        .bind(dialect::Value::Ids(ids))
         .column(connection)
+        .await?;
+    query(REMEMBER)
+        .bind(dialect::Value::rows(&records))
+        .run(connection)
         .await?;
     if first.is_empty() {
         return Ok(());
@@ -518,6 +619,26 @@ async fn remember_records(
             .run(connection)
             .await?;
         end_submissions(connection, End::Synced, &overtaken, ended).await?;
+    }
+    Ok(())
+}
+
+/// Sets the Salesforce ids of leads whose record is known, though not all was done: what had died
+/// before is not overtaken by that.
+async fn remember_part_way(
+    connection: &mut Connection<'_>,
+    records: &[Value],
+) -> Result<(), StoreError> {
+    const REMEMBER: &str = "UPDATE lead SET salesforce_id = record.salesforce_id \
+         FROM {rows $1: lead_id bigint, salesforce_id text} AS record WHERE lead.id = record.lead_id \
+         AND (lead.salesforce_id IS NULL OR lead.salesforce_id <> record.salesforce_id)";
+    if !records.is_empty() {
+        let ids: Vec<i64> = records.iter().filter_map(|row| row[0].as_i64()).collect();
+        leads::lock(connection, &ids).await?;
+        query(REMEMBER)
+            .bind(dialect::Value::rows(records))
+            .run(connection)
+            .await?;
     }
     Ok(())
 }

@@ -4,13 +4,15 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::dialect::{Database, Kind};
-use super::{Access, Store, cursors, fetches, inbox, leads, nodes, outbox, records, retention};
+use super::{
+    Access, Store, cursors, fetches, inbox, leads, nodes, org, outbox, records, retention,
+};
 use crate::config::StoreConfig;
 
 #[path = "../../tests/support/postgres.rs"]
 pub(crate) mod postgres;
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 14] = [
     "api_call",
     "event",
     "submission",
@@ -23,9 +25,11 @@ const TABLES: [&str; 12] = [
     "vendor_record",
     "fetch_task",
     "cursor",
+    "org_person",
+    "org_key",
 ];
 
-const HOT: [&str; 21] = [
+const HOT: [&str; 26] = [
     inbox::UNPROCESSED,
     inbox::LISTED,
     inbox::TO_REPLAY,
@@ -47,6 +51,11 @@ const HOT: [&str; 21] = [
     fetches::DUE,
     cursors::BY_SOURCE,
     cursors::BY_KEY,
+    org::BY_KEYS,
+    org::BY_IDS,
+    org::STAMPS,
+    org::DROP_KEYS,
+    org::LEADS,
 ];
 
 #[tokio::test]

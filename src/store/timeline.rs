@@ -13,7 +13,9 @@ pub struct TimelineEntry {
     /// When.
     pub at: Millis,
     /// What happened: `created`, `merged`, `duplicate`, `opted_out`, `withdrawn`, `synced`,
-    /// `unchanged`, `retry`, `dead_letter`.
+    /// `unchanged`, `retry`, `dead_letter`; and in Salesforce, by somebody else: `status_changed`,
+    /// `owner_changed`, `converted`, `merged_in_salesforce`, `deleted_in_salesforce`,
+    /// `restored_in_salesforce`.
     pub kind: &'static str,
     /// Details, as JSON.
     pub detail: String,

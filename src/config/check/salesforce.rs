@@ -35,6 +35,9 @@ const READ_ONLY: &[&str] = &[
     "LastReferencedDate",
     "MasterRecordId",
     "PhotoUrl",
+    "MailingAddress",
+    "OtherAddress",
+    "IsEmailBounced",
 ];
 
 /// `[salesforce]`
@@ -66,17 +69,15 @@ pub(super) fn check(
     if let Some(budget) = salesforce.table("budget") {
         check_budget(budget, report);
     }
-    if let Some(lead) = salesforce.table("lead") {
+    for object in ["lead", "contact"] {
+        let Some(mapped) = salesforce.table(object) else {
+            continue;
+        };
         let external_id = salesforce.text("external_id_field").map(|(text, _)| text);
+        let external_id = external_id.unwrap_or("Leadstream_Id__c");
         let known = known_names(root);
-        for (key, entry) in &lead.entries {
-            check_mapping(
-                key,
-                entry,
-                external_id.unwrap_or("Leadstream_Id__c"),
-                &known,
-                report,
-            );
+        for (key, entry) in &mapped.entries {
+            check_mapping(object, key, entry, external_id, &known, report);
         }
     }
 }
@@ -299,13 +300,21 @@ fn known_names(root: &Table) -> Vec<&str> {
     names
 }
 
-fn check_mapping(key: &str, entry: &Entry, external_id: &str, known: &[&str], report: &mut Report) {
+fn check_mapping(
+    object: &str,
+    key: &str,
+    entry: &Entry,
+    external_id: &str,
+    known: &[&str],
+    report: &mut Report,
+) {
     let place = entry.key.place();
+    let label = if object == "lead" { "Lead" } else { "Contact" };
     if !is_api_name(key) {
         report.add(
-            Diagnostic::error("config.bad_name", format!("`{key}` is no API name of a Lead field"))
+            Diagnostic::error("config.bad_name", format!("`{key}` is no API name of a {label} field"))
                 .at(place)
-                .hint("the API name has letters, digits and `_`, and ends in `__c` for custom fields (Setup, Object Manager, Lead, Fields)"),
+                .hint(format!("the API name has letters, digits and `_`, and ends in `__c` for custom fields (Setup, Object Manager, {label}, Fields)")),
         );
     } else if key.eq_ignore_ascii_case(external_id) {
         report.add(
@@ -352,7 +361,7 @@ fn check_mapping(key: &str, entry: &Entry, external_id: &str, known: &[&str], re
             error_at(
                 node,
                 "config.missing_key",
-                format!("`default` is missing in [salesforce.lead.{key}]"),
+                format!("`default` is missing in [salesforce.{object}.{key}]"),
             )
             .label("this sends the default")
             .hint("add it: `default = \"…\"`, or write `on_invalid = \"drop_field\"`"),

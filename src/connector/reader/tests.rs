@@ -26,6 +26,7 @@ fn reader_of(rest: &str, options: Value, fields: &Value) -> Result<Reader, Vec<R
 
 fn source(fields: &Value) -> SourceConfig {
     SourceConfig {
+        priority: crate::config::Priority::Normal,
         connector: "vendor".to_owned(),
         default_country: None,
         lead_source: None,

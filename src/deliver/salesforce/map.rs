@@ -68,8 +68,29 @@ pub struct Mapped {
 impl Mapping {
     /// The standard fields, overridden by `[salesforce.lead]`.
     pub fn new(config: &SalesforceConfig) -> Self {
-        let mut fields: Vec<MappedField> = FIELDS.iter().filter_map(standard).collect();
-        for (name, mapping) in &config.lead {
+        let fields = FIELDS.iter().filter_map(standard).collect();
+        Self::overridden(fields, &config.lead)
+    }
+
+    /// The same of a Contact: the fields of Lead that Contact has, under its names, overridden by
+    /// `[salesforce.contact]`. What says something of the company belongs to its Account, which sales
+    /// keep.
+    pub fn of_contact(config: &SalesforceConfig) -> Self {
+        let of_contact = |mut field: MappedField| {
+            field.salesforce = contact_field(&field.salesforce)?.to_owned();
+            // The record is there: nothing has to stand in for what was not given.
+            field.default = None;
+            Some(field)
+        };
+        let fields = FIELDS.iter().filter_map(standard).filter_map(of_contact);
+        Self::overridden(fields.collect(), &config.contact)
+    }
+
+    fn overridden(
+        mut fields: Vec<MappedField>,
+        configured: &BTreeMap<String, LeadMapping>,
+    ) -> Self {
+        for (name, mapping) in configured {
             match fields
                 .iter_mut()
                 .find(|field| field.salesforce.eq_ignore_ascii_case(name))
@@ -255,6 +276,24 @@ impl MappedField {
             })
             .map_or(text, |to| to.trim())
     }
+}
+
+/// What Contact calls a field of Lead; none for what it does not have. Source: Salesforce object
+/// reference, Contact; the fields that conversion maps by itself.
+fn contact_field(lead_field: &str) -> Option<&str> {
+    Some(match lead_field {
+        "Street" => "MailingStreet",
+        "City" => "MailingCity",
+        "State" => "MailingState",
+        "StateCode" => "MailingStateCode",
+        "PostalCode" => "MailingPostalCode",
+        "Country" => "MailingCountry",
+        "CountryCode" => "MailingCountryCode",
+        "Salutation" | "FirstName" | "MiddleName" | "LastName" | "Suffix" | "Title" | "Email"
+        | "Phone" | "MobilePhone" | "Fax" | "LeadSource" | "Description" | "HasOptedOutOfEmail"
+        | "HasOptedOutOfFax" | "DoNotCall" => lead_field,
+        _ => return None,
+    })
 }
 
 fn standard(field: &LeadField) -> Option<MappedField> {
@@ -466,6 +505,26 @@ mod tests {
         let own = json!({ "No_Sms__c": { "from": "no_sms", "write": "most_restrictive" } });
         let fields = mapping(own).fields(&record(&[("no_sms", "0")])).fields;
         assert!(!fields.contains_key("No_Sms__c"));
+    }
+
+    #[test]
+    fn a_contact_has_the_persons_fields_under_its_own_names() {
+        let mut config = config();
+        config.contact = serde_json::from_value(json!({
+            "Plan__c": { "from": "plan" },
+            "Title": { "from": "title", "write": "never" },
+        }))
+        .unwrap();
+        let lead = record(&[
+            ("email", "jane@acme.com"),
+            ("city", "Berlin"),
+            ("company", "Acme"),
+            ("title", "CTO"),
+            ("plan", "Pro"),
+        ]);
+        let mapped = Mapping::of_contact(&config).fields(&lead).fields;
+        let expect = json!({ "Email": "jane@acme.com", "MailingCity": "Berlin", "Plan__c": "Pro" });
+        assert_eq!(json!(mapped), expect);
     }
 
     #[test]

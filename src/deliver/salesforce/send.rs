@@ -1,22 +1,19 @@
-//! Sends what was claimed: looks where it must, writes what may be written, and says what became
-//! of each lead. Knows no store.
+//! Sends what was claimed: looks where the people live, writes what may be written, lets them join
+//! campaigns, and says what became of each lead. Knows no store.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::campaign::{Campaigns, Joined, Member};
+use super::locate::{CONTACT, LEAD, Place, Record};
+use super::look::{Look, Looked, text};
+use super::save::{Row, Save};
+use super::task::{self, Telling};
 use super::{Mapping, write};
-use crate::config::OnInvalid;
-use crate::model::{Millis, Note};
-use crate::salesforce::{
-    ApiError, CallError, Class, Client, Explanation, Map, RowResult, WriteHeaders,
-};
-
-const LEAD: &str = "Lead";
-
-/// How often a refused row is sent again at once with a field less.
-const MOST_ROUNDS: usize = 4;
+use crate::model::{Held, Joining, Millis, Note};
+use crate::salesforce::{CallError, Class, Client, Explanation, Map};
 
 /// One lead to be sent.
 #[derive(Debug, Clone)]
@@ -27,30 +24,37 @@ pub struct Outgoing {
     pub salesforce_id: Option<String>,
     /// An earlier sending may have been carried out: look before writing.
     pub unsure: bool,
-    /// The fields to set, before write policies are applied.
+    /// The fields of a Lead to set, before write policies are applied.
     pub wanted: BTreeMap<String, Value>,
     /// When the person gave the newest of them.
     pub submitted_at: Millis,
+    /// When the first of them was decided.
+    pub decided_at: Millis,
+    /// All that is known of the person.
+    pub record: BTreeMap<String, Held>,
+    /// Records of the org that may be the person, if none is known to be.
+    pub candidates: Vec<String>,
+    /// The campaigns to join.
+    pub campaigns: BTreeMap<String, Joining>,
+    /// The source whose submission the owner of a Contact is to be told of.
+    pub told_of: Option<String>,
 }
 
 /// What became of one lead.
 #[derive(Debug)]
 pub enum Sent {
-    /// It is in Salesforce.
-    Saved {
+    /// All is in Salesforce.
+    Done {
         /// The record's id.
         id: String,
         /// Whether it was made.
         created: bool,
-        /// The names of the fields that were written.
+        /// The names of the fields that were written. None if Salesforce held it all already.
         fields: Vec<String>,
+        /// The campaigns that were joined, or whose status was set, and Tasks that were made.
+        joined: Vec<String>,
         /// What was dropped or replaced on the way.
         notes: Vec<Note>,
-    },
-    /// Salesforce holds it all already.
-    Unchanged {
-        /// The record's id.
-        id: String,
     },
     /// It was refused, or the way to it failed.
     Failed {
@@ -60,7 +64,30 @@ pub enum Sent {
         unsure: bool,
         /// Whose fault it is.
         blame: Blame,
+        /// The record's id, if it is known by now.
+        salesforce_id: Option<String>,
     },
+}
+
+impl Sent {
+    /// A lead of a call that brought nothing, and wrote nothing. `unsure`: whether an earlier one may
+    /// have.
+    pub fn failed(error: &CallError, unsure: bool) -> Self {
+        Self::Failed {
+            why: error.explain(),
+            unsure,
+            blame: Blame::of(error),
+            salesforce_id: None,
+        }
+    }
+
+    /// The record, if it is known by now.
+    pub fn salesforce_id(&self) -> Option<&str> {
+        match self {
+            Self::Done { id, .. } => Some(id),
+            Self::Failed { salesforce_id, .. } => salesforce_id.as_deref(),
+        }
+    }
 }
 
 /// Whose fault a failure is, as far as it can be told.
@@ -75,7 +102,7 @@ pub enum Blame {
 }
 
 impl Blame {
-    fn of(error: &CallError) -> Self {
+    pub(super) fn of(error: &CallError) -> Self {
         if error.counts_as_try() {
             Self::Call
         } else {
@@ -84,47 +111,348 @@ impl Blame {
     }
 }
 
-/// A row on its way.
-struct Row {
-    index: usize,
-    values: Map,
-    update: bool,
-    notes: Vec<Note>,
-}
-
 /// Whether this node may still write.
 pub type MayWrite<'a> = dyn Fn() -> BoxFuture<'a, bool> + Send + Sync + 'a;
 
-/// Sends `leads`, at most 200, each with another external id. Results are in their order.
-/// `request_id` goes with the calls into Salesforce's logs. `may_write` is asked before each call
-/// that writes: the look before it may have taken long, and another node may have taken over.
-pub async fn send(
-    client: &Client,
-    mapping: &Mapping,
-    leads: &[Outgoing],
-    request_id: &str,
-    may_write: &MayWrite<'_>,
-) -> Vec<Sent> {
-    let mut sent: Vec<Option<Sent>> = leads.iter().map(|_| None).collect();
-    match look(client, leads).await {
-        Ok(held) => {
-            let rows = rows(client, mapping, leads, &held, &mut sent);
-            write_rows(client, mapping, rows, request_id, may_write, &mut sent).await;
+/// What sending needs beside the leads.
+pub struct Sender<'a> {
+    /// The org.
+    pub client: &'a Client,
+    /// Lead fields to fields of Lead.
+    pub lead: &'a Mapping,
+    /// Lead fields to fields of Contact.
+    pub contact: &'a Mapping,
+    /// What is known of the org's campaigns.
+    pub campaigns: &'a Campaigns,
+    /// Goes with the calls into Salesforce's logs.
+    pub request_id: &'a str,
+    /// Asked before each call that writes: the look before it may have taken long, and another node may
+    /// have taken over.
+    pub may_write: &'a MayWrite<'a>,
+    /// Which external ids our own store gave.
+    pub is_ours: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Now.
+    pub now: Millis,
+}
+
+impl Sender<'_> {
+    /// Sends `leads`, at most 200, each with another external id. Results are in their order.
+    pub async fn send(&self, leads: &[Outgoing]) -> Vec<Sent> {
+        let mut sent: Vec<Option<Sent>> = leads.iter().map(|_| None).collect();
+        let mut contacts = BTreeMap::new();
+        let people: Vec<usize> = (0..leads.len()).collect();
+        let found = self
+            .look_and_write(leads, &people, &BTreeMap::new(), &mut sent, &mut contacts)
+            .await;
+        if !found.is_empty() {
+            // The org's own rule knows them: they are looked at again, and updated.
+            let people: Vec<usize> = found.keys().copied().collect();
+            for index in &people {
+                sent[*index] = None;
+            }
+            self.look_and_write(leads, &people, &found, &mut sent, &mut contacts)
+                .await;
         }
-        Err(error) => {
-            // Nothing was written; whoever needed no look would meet the same trouble.
-            for (slot, lead) in sent.iter_mut().zip(leads) {
-                *slot = Some(Sent::Failed {
-                    why: error.explain(),
-                    unsure: lead.unsure,
-                    blame: Blame::of(&error),
-                });
+        let mut sent: Vec<Sent> = sent
+            .into_iter()
+            .map(|sent| sent.unwrap_or_else(unanswered))
+            .collect();
+        self.join(leads, &mut sent).await;
+        self.tell(leads, &contacts, &mut sent).await;
+        sent
+    }
+
+    /// Looks where `people`, of `leads`, live, and writes what may be written. Gives the records that
+    /// duplicate rules have found, by lead. Notes in `contacts` whose owners could be told.
+    async fn look_and_write(
+        &self,
+        leads: &[Outgoing],
+        people: &[usize],
+        linked: &BTreeMap<usize, Vec<String>>,
+        sent: &mut [Option<Sent>],
+        contacts: &mut BTreeMap<usize, Option<String>>,
+    ) -> BTreeMap<usize, Vec<String>> {
+        let look = Look {
+            client: self.client,
+            contact: self.contact,
+            is_ours: self.is_ours,
+        };
+        let of: Vec<&Outgoing> = people.iter().map(|index| &leads[*index]).collect();
+        let linked_here = people.iter().enumerate();
+        let linked_here = linked_here
+            .filter_map(|(place, index)| Some((place, linked.get(index)?.clone())))
+            .collect();
+        match look.at(&of, &linked_here).await {
+            Ok(looked) => {
+                let rows = self.rows(leads, people, &looked, sent, contacts);
+                let save = Save {
+                    client: self.client,
+                    lead: self.lead,
+                    contact: self.contact,
+                    request_id: self.request_id,
+                    may_write: self.may_write,
+                };
+                let found = save.write(rows, sent).await;
+                // Once only: whom a rule finds again, though it was linked, is refused.
+                if linked.is_empty() {
+                    found
+                } else {
+                    BTreeMap::new()
+                }
+            }
+            Err(error) => {
+                // Nothing was written; whoever needed no look would meet the same trouble.
+                for index in people {
+                    let lead = &leads[*index];
+                    sent[*index] = Some(Sent::Failed {
+                        why: error.explain(),
+                        unsure: lead.unsure,
+                        blame: Blame::of(&error),
+                        salesforce_id: None,
+                    });
+                }
+                BTreeMap::new()
             }
         }
     }
-    sent.into_iter()
-        .map(|sent| sent.unwrap_or_else(unanswered))
-        .collect()
+
+    /// The rows to write; leads that need none are answered.
+    fn rows(
+        &self,
+        leads: &[Outgoing],
+        people: &[usize],
+        looked: &Looked,
+        sent: &mut [Option<Sent>],
+        contacts: &mut BTreeMap<usize, Option<String>>,
+    ) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(people.len());
+        for (index, place) in people.iter().zip(&looked.places) {
+            let index = *index;
+            let lead = &leads[index];
+            let (id, object) = match place {
+                Place::New => {
+                    rows.push(self.new_row(index, lead));
+                    continue;
+                }
+                Place::Lead(id) => (id, LEAD),
+                Place::Contact { id, .. } => (id, CONTACT),
+                Place::Held(why) => {
+                    sent[index] = Some(Sent::Failed {
+                        why: why.clone(),
+                        unsure: lead.unsure,
+                        blame: Blame::Lead,
+                        salesforce_id: None,
+                    });
+                    continue;
+                }
+            };
+            let Some(Record::Held(record)) = looked.seen.get(id) else {
+                // Places are of records that were read.
+                continue;
+            };
+            if object == CONTACT {
+                let owner = text(record, "OwnerId").map(str::to_owned);
+                contacts.insert(index, owner);
+            }
+            let row = self.row(index, lead, place, id, object, record);
+            if row.values.is_empty() {
+                sent[index] = Some(Sent::Done {
+                    id: id.clone(),
+                    created: false,
+                    fields: Vec::new(),
+                    joined: Vec::new(),
+                    notes: row.notes,
+                });
+            } else {
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    fn new_row(&self, index: usize, lead: &Outgoing) -> Row {
+        // What was sent before went with the record that a person deleted.
+        let whole = lead
+            .salesforce_id
+            .is_some()
+            .then(|| self.lead.fields(&lead.record).fields);
+        let wanted = whole.as_ref().unwrap_or(&lead.wanted);
+        let mut values = write::changes(wanted, None, lead.submitted_at, None, self.lead);
+        let key = self.client.config().external_id_field.clone();
+        values.insert(key, json!(lead.external_id));
+        Row {
+            index,
+            id: None,
+            object: LEAD,
+            values,
+            notes: Vec::new(),
+        }
+    }
+
+    fn row(
+        &self,
+        index: usize,
+        lead: &Outgoing,
+        place: &Place,
+        id: &str,
+        object: &'static str,
+        record: &Map,
+    ) -> Row {
+        let is_known = lead.salesforce_id.as_deref() == Some(id);
+        let (wanted, mapping) = match place {
+            Place::Contact { write: false, .. } => (BTreeMap::new(), self.contact),
+            Place::Contact { .. } => (self.wanted_of_contact(lead, is_known), self.contact),
+            // A record that we have not written to before gets all, not only what has changed.
+            _ if is_known || lead.salesforce_id.is_none() => (lead.wanted.clone(), self.lead),
+            _ => (self.lead.fields(&lead.record).fields, self.lead),
+        };
+        let us = self.client.user_id();
+        let mut values = write::changes(
+            &wanted,
+            Some(record),
+            lead.submitted_at,
+            us.as_deref(),
+            mapping,
+        );
+        let key = &self.client.config().external_id_field;
+        let is_blank = write::get(record, key)
+            .is_some_and(|held| held.as_str().is_none_or(|held| held.trim().is_empty()));
+        if is_blank {
+            values.insert(key.clone(), json!(lead.external_id));
+        }
+        let mut notes = Vec::new();
+        if lead.salesforce_id.is_none() && !lead.unsure {
+            Note::add(
+                &mut notes,
+                "salesforce.found",
+                "salesforce_id",
+                &format!(
+                    "the person was in Salesforce already, as a {object}: no new Lead was made"
+                ),
+            );
+        }
+        Row {
+            index,
+            id: Some(id.to_owned()),
+            object,
+            values,
+            notes,
+        }
+    }
+
+    /// What of a lead goes to a Contact: all of it, or, if the Contact has been written to before, what
+    /// has changed, and what no Lead has a field for.
+    fn wanted_of_contact(&self, lead: &Outgoing, is_known: bool) -> BTreeMap<String, Value> {
+        let mut wanted = self.contact.fields(&lead.record).fields;
+        if is_known {
+            let changed: BTreeSet<&str> = lead
+                .wanted
+                .keys()
+                .filter_map(|name| Some(self.lead.field(name)?.from.as_str()))
+                .collect();
+            wanted.retain(|name, _| {
+                self.contact.field(name).is_some_and(|field| {
+                    let of_lead = self.lead.all().iter().any(|lead| lead.from == field.from);
+                    changed.contains(field.from.as_str()) || !of_lead
+                })
+            });
+        }
+        wanted
+    }
+
+    /// Lets those who are in Salesforce now join their campaigns.
+    async fn join(&self, leads: &[Outgoing], sent: &mut [Sent]) {
+        let mut members = Vec::new();
+        for (index, (lead, sent)) in leads.iter().zip(&*sent).enumerate() {
+            let Sent::Done { id, .. } = sent else {
+                continue;
+            };
+            members.extend(lead.campaigns.iter().map(|(campaign, joining)| Member {
+                index,
+                person: id.clone(),
+                campaign: campaign.clone(),
+                joining: joining.clone(),
+                unsure: lead.unsure,
+            }));
+        }
+        for (index, joined) in self.campaigns.join(self, members).await {
+            match joined {
+                Joined::In(campaign) => {
+                    if let Sent::Done { joined, .. } = &mut sent[index] {
+                        joined.push(campaign);
+                    }
+                }
+                Joined::AsItWas => {}
+                Joined::Without(note) => {
+                    if let Sent::Done { notes, .. } = &mut sent[index] {
+                        notes.push(note);
+                    }
+                }
+                Joined::Failed { why, unsure, blame } => fail(&mut sent[index], why, unsure, blame),
+            }
+        }
+    }
+
+    /// Tells the owners of Contacts who came back.
+    async fn tell(
+        &self,
+        leads: &[Outgoing],
+        contacts: &BTreeMap<usize, Option<String>>,
+        sent: &mut [Sent],
+    ) {
+        let config = &self.client.config().existing;
+        let Some(subject) = &config.contact_task else {
+            return;
+        };
+        let mut telling = Vec::new();
+        for (index, owner) in contacts {
+            let lead = &leads[*index];
+            if let (Sent::Done { id, .. }, Some(source)) = (&sent[*index], &lead.told_of) {
+                let campaign = lead.campaigns.keys().next().map(String::as_str);
+                telling.push(Telling {
+                    index: *index,
+                    contact: id.clone(),
+                    owner: owner.clone(),
+                    subject: task::subject(subject, source, campaign.unwrap_or_default()),
+                    since: lead.decided_at,
+                    unsure: lead.unsure,
+                });
+            }
+        }
+        for (index, told) in task::tell(self, telling).await {
+            match told {
+                task::Told::Made => {
+                    if let Sent::Done { joined, .. } = &mut sent[index] {
+                        joined.push("Task".to_owned());
+                    }
+                }
+                task::Told::Already => {}
+                task::Told::Refused(note) => {
+                    if let Sent::Done { notes, .. } = &mut sent[index] {
+                        notes.push(note);
+                    }
+                }
+                task::Told::Failed { why, unsure, blame } => {
+                    fail(&mut sent[index], why, unsure, blame);
+                }
+            }
+        }
+    }
+}
+
+/// What was in Salesforce but for the last part is to be sent again, or needs a person.
+fn fail(sent: &mut Sent, why: Explanation, unsure: bool, blame: Blame) {
+    let salesforce_id = match sent {
+        Sent::Done { id, .. } => Some(id.clone()),
+        // The first reason stands.
+        Sent::Failed { .. } => return,
+    };
+    *sent = Sent::Failed {
+        why,
+        unsure,
+        blame,
+        salesforce_id,
+    };
 }
 
 /// Every lead gets an answer by construction; a lead that had none is sent again, after a look.
@@ -139,409 +467,8 @@ fn unanswered() -> Sent {
         },
         unsure: true,
         blame: Blame::Lead,
+        salesforce_id: None,
     }
-}
-
-/// What Salesforce holds of the leads that may be there already, by index. A field that it does not
-/// know reads as blank: writing it then fails for the leads that carry it, and for no others.
-async fn look(
-    client: &Client,
-    leads: &[Outgoing],
-) -> Result<HashMap<usize, Option<Map>>, CallError> {
-    let key = client.config().external_id_field.as_str();
-    let seen = |lead: &&Outgoing| lead.salesforce_id.is_some() || lead.unsure;
-    let mut fields: BTreeSet<&str> = leads
-        .iter()
-        .filter(seen)
-        .flat_map(|lead| lead.wanted.keys())
-        .map(String::as_str)
-        .collect();
-    let mut unknown: Vec<&str> = Vec::new();
-    // Each round leaves a field out, so it ends.
-    loop {
-        match look_at(client, leads, key, &fields).await {
-            Ok(mut held) => {
-                for record in held.values_mut().flatten() {
-                    record.extend(unknown.iter().map(|name| ((*name).to_owned(), Value::Null)));
-                }
-                return Ok(held);
-            }
-            Err(CallError::Refused {
-                status: 400,
-                errors,
-            }) => {
-                let meant: Vec<&str> = errors.iter().flat_map(fields_meant).collect();
-                let is_meant =
-                    |name: &&str| meant.iter().any(|field| field.eq_ignore_ascii_case(name));
-                let before = unknown.len();
-                unknown.extend(fields.iter().copied().filter(is_meant));
-                if unknown.len() == before {
-                    return Err(CallError::Refused {
-                        status: 400,
-                        errors,
-                    });
-                }
-                fields.retain(|name| !is_meant(name));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-async fn look_at(
-    client: &Client,
-    leads: &[Outgoing],
-    key: &str,
-    fields: &BTreeSet<&str>,
-) -> Result<HashMap<usize, Option<Map>>, CallError> {
-    let always = ["Id", key, write::LAST_MODIFIED, write::LAST_MODIFIED_BY];
-    let fields: Vec<&str> = always
-        .into_iter()
-        .chain(fields.iter().copied().filter(|name| !always.contains(name)))
-        .collect();
-    let mut by_id: Vec<(usize, &str)> = Vec::new();
-    let mut by_key: HashMap<&str, usize> = HashMap::new();
-    for (index, lead) in leads.iter().enumerate() {
-        match &lead.salesforce_id {
-            Some(id) => by_id.push((index, id)),
-            None if lead.unsure => {
-                by_key.insert(&lead.external_id, index);
-            }
-            None => {}
-        }
-    }
-    let mut held = HashMap::new();
-    if !by_id.is_empty() {
-        let ids: Vec<&str> = by_id.iter().map(|(_, id)| *id).collect();
-        let records = client.retrieve(LEAD, &ids, &fields).await?;
-        held.extend(by_id.iter().map(|(index, _)| *index).zip(records));
-    }
-    if !by_key.is_empty() {
-        let keys: Vec<&str> = by_key.keys().copied().collect();
-        for record in client
-            .find_by_external_ids(LEAD, key, &keys, &fields)
-            .await?
-        {
-            // Salesforce compares external ids without regard to case.
-            let found = text(&record, key)
-                .and_then(|found| by_key.get(found.to_ascii_uppercase().as_str()));
-            if let Some(index) = found {
-                held.insert(*index, Some(record));
-            }
-        }
-    }
-    Ok(held)
-}
-
-fn text<'a>(record: &'a Map, field: &str) -> Option<&'a str> {
-    write::get(record, field).and_then(Value::as_str)
-}
-
-/// The rows to write; leads that need none are answered.
-fn rows(
-    client: &Client,
-    mapping: &Mapping,
-    leads: &[Outgoing],
-    held: &HashMap<usize, Option<Map>>,
-    sent: &mut [Option<Sent>],
-) -> Vec<Row> {
-    let key = client.config().external_id_field.as_str();
-    let our_user = client.user_id();
-    let mut rows = Vec::with_capacity(leads.len());
-    for (index, lead) in leads.iter().enumerate() {
-        let record = match held.get(&index) {
-            Some(Some(record))
-                if text(record, key)
-                    .is_some_and(|held| held.eq_ignore_ascii_case(&lead.external_id)) =>
-            {
-                Some(record)
-            }
-            Some(Some(_)) => {
-                sent[index] = Some(failed(external_id_changed(key)));
-                continue;
-            }
-            // Known by its id and not there: it was deleted or merged by a person.
-            Some(None) => {
-                sent[index] = Some(failed(record_gone()));
-                continue;
-            }
-            None => None,
-        };
-        let mut values = write::changes(
-            &lead.wanted,
-            record,
-            lead.submitted_at,
-            our_user.as_deref(),
-            mapping,
-        );
-        if let (Some(record), true) = (record, values.is_empty()) {
-            let id = text(record, "Id").unwrap_or_default().to_owned();
-            sent[index] = Some(Sent::Unchanged { id });
-            continue;
-        }
-        values.insert(key.to_owned(), json!(lead.external_id));
-        rows.push(Row {
-            index,
-            values,
-            update: record.is_some(),
-            notes: Vec::new(),
-        });
-    }
-    rows
-}
-
-fn failed(why: Explanation) -> Sent {
-    Sent::Failed {
-        why,
-        unsure: false,
-        blame: Blame::Lead,
-    }
-}
-
-fn record_gone() -> Explanation {
-    Explanation {
-        class: Class::Resolve,
-        code: "salesforce.record_gone".to_owned(),
-        message: "the lead was deleted in Salesforce, or merged into another".to_owned(),
-        hint: "it is not made again, because a person removed it: restore it from the recycle bin and replay, \
-               or leave it"
-            .to_owned(),
-        about: Vec::new(),
-    }
-}
-
-fn external_id_changed(key: &str) -> Explanation {
-    Explanation {
-        class: Class::Resolve,
-        code: "salesforce.external_id_changed".to_owned(),
-        message: format!(
-            "the record no longer holds our key in {key}, so a write would make a second one"
-        ),
-        hint: format!("set {key} of that record back (the timeline has it) and replay"),
-        about: Vec::new(),
-    }
-}
-
-/// Writes `rows`, some of them several times: a field that its policy lets go is dropped, a batch
-/// that is refused whole is halved until the culprit stands alone.
-async fn write_rows(
-    client: &Client,
-    mapping: &Mapping,
-    rows: Vec<Row>,
-    request_id: &str,
-    may_write: &MayWrite<'_>,
-    sent: &mut [Option<Sent>],
-) {
-    // Headers hold for a whole call, and the assignment rule must never run on an update.
-    let assigns = client.config().assignment_rule == crate::config::AssignmentRule::OnCreate;
-    let (updates, creates): (Vec<Row>, Vec<Row>) =
-        rows.into_iter().partition(|row| assigns && row.update);
-    let mut waiting: Vec<(Vec<Row>, usize, bool)> =
-        vec![(updates, 0, false), (creates, 0, assigns)];
-    while let Some((mut rows, round, auto_assign)) = waiting.pop() {
-        if rows.is_empty() {
-            continue;
-        }
-        if !may_write().await {
-            // Whoever has taken over sends them.
-            return;
-        }
-        let headers = WriteHeaders {
-            auto_assign,
-            allow_duplicates: client.config().allow_duplicates,
-            request_id: Some(request_id.to_owned()),
-        };
-        let key = &client.config().external_id_field;
-        let values: Vec<Map> = rows
-            .iter_mut()
-            .map(|row| std::mem::take(&mut row.values))
-            .collect();
-        let result = client.upsert_collection(LEAD, key, &values, &headers).await;
-        for (row, values) in rows.iter_mut().zip(values) {
-            row.values = values;
-        }
-        let mut again = Vec::new();
-        match result {
-            Ok(results) => {
-                for (row, result) in rows.into_iter().zip(results) {
-                    again.extend(settle_row(mapping, key, row, result, round, sent));
-                }
-            }
-            Err(CallError::Refused {
-                status: 400,
-                errors,
-            }) if is_about_rows(&errors, key) => {
-                let (mut hit, mut rest): (Vec<Row>, Vec<Row>) =
-                    rows.into_iter().partition(|row| is_meant(row, &errors));
-                if hit.is_empty() && rest.len() > 1 {
-                    // The answer names nothing that we sent: halve until the culprit is alone.
-                    let half = rest.split_off(rest.len() / 2);
-                    waiting.push((half, round, auto_assign));
-                } else if hit.is_empty() {
-                    hit.append(&mut rest);
-                }
-                waiting.push((rest, round, auto_assign));
-                for row in hit {
-                    let refused = RowResult::Refused(errors.clone());
-                    again.extend(settle_row(mapping, key, row, refused, round, sent));
-                }
-            }
-            Err(error) => {
-                for row in rows {
-                    sent[row.index] = Some(Sent::Failed {
-                        why: error.explain(),
-                        unsure: error.maybe_carried_out(),
-                        blame: Blame::of(&error),
-                    });
-                }
-            }
-        }
-        waiting.push((again, round + 1, auto_assign));
-    }
-}
-
-/// Whether a call that was refused whole was refused for what is in its rows: an answer without
-/// reasons is a proxy's, and a key that the org does not know is nobody's data.
-fn is_about_rows(errors: &[ApiError], key: &str) -> bool {
-    !errors.is_empty()
-        && !errors
-            .iter()
-            .flat_map(fields_meant)
-            .any(|field| field.eq_ignore_ascii_case(key))
-}
-
-/// Whether an error of the whole call names a field that this row sends.
-fn is_meant(row: &Row, errors: &[ApiError]) -> bool {
-    errors
-        .iter()
-        .flat_map(fields_meant)
-        .any(|field| sends(row, field).is_some())
-}
-
-/// The API name, as it was sent, of `field` in any case.
-fn sends<'a>(row: &'a Row, field: &str) -> Option<&'a str> {
-    row.values
-        .keys()
-        .map(String::as_str)
-        .find(|name| name.eq_ignore_ascii_case(field))
-}
-
-/// The fields that an error means: those it lists, else the one in "No such column 'X' on …".
-fn fields_meant(error: &ApiError) -> Vec<&str> {
-    if !error.fields.is_empty() {
-        return error.fields.iter().map(String::as_str).collect();
-    }
-    error
-        .message
-        .split_once("No such column '")
-        .and_then(|(_, rest)| rest.split_once('\''))
-        .map(|(field, _)| vec![field])
-        .unwrap_or_default()
-}
-
-/// Notes what became of a row; gives it back if it is to be sent again without what was refused.
-fn settle_row(
-    mapping: &Mapping,
-    key: &str,
-    mut row: Row,
-    result: RowResult,
-    round: usize,
-    sent: &mut [Option<Sent>],
-) -> Option<Row> {
-    match result {
-        RowResult::Saved(saved) => {
-            let fields = row
-                .values
-                .keys()
-                .filter(|name| *name != key)
-                .cloned()
-                .collect();
-            sent[row.index] = Some(Sent::Saved {
-                id: saved.id,
-                created: saved.created,
-                fields,
-                notes: row.notes,
-            });
-            None
-        }
-        RowResult::Refused(errors) => {
-            if round < MOST_ROUNDS && mend(mapping, key, &mut row, &errors) {
-                return Some(row);
-            }
-            let mut why = Explanation::of(200, &errors).on(LEAD);
-            // Another has just made the record, or the one that we could not find has our key: the
-            // next try looks first.
-            let key = key.to_ascii_lowercase();
-            let ours = errors.iter().any(|error| {
-                let message = error.message.to_ascii_lowercase();
-                error.code == "DUPLICATE_VALUE"
-                    && (message.contains(&key) || message.contains("<unknown>"))
-            });
-            if ours {
-                why.class = Class::RetrySoon;
-            }
-            sent[row.index] = Some(Sent::Failed {
-                why,
-                // An update that was refused is of a record that is there.
-                unsure: ours || row.update,
-                blame: Blame::Lead,
-            });
-            None
-        }
-    }
-}
-
-/// Drops or replaces the values that were refused, if the configuration lets each of them go.
-fn mend(mapping: &Mapping, key: &str, row: &mut Row, errors: &[ApiError]) -> bool {
-    let mut mended = Vec::new();
-    for error in errors {
-        if !matches!(
-            error.class(200),
-            Class::FixData | Class::FixConfig | Class::FixPermissions
-        ) {
-            return false;
-        }
-        let fields = fields_meant(error);
-        if fields.is_empty() {
-            return false;
-        }
-        for field in fields {
-            let Some(name) = sends(row, field)
-                .filter(|name| *name != key)
-                .map(str::to_owned)
-            else {
-                return false;
-            };
-            let default = mapping
-                .field(&name)
-                .and_then(super::MappedField::default_value);
-            let replacement = match mapping.on_invalid(&name) {
-                OnInvalid::Hold => return false,
-                OnInvalid::DropField => None,
-                OnInvalid::Default => {
-                    default.filter(|default| row.values.get(&name) != Some(default))
-                }
-            };
-            mended.push((name, replacement, error.code.clone()));
-        }
-    }
-    for (name, replacement, code) in mended {
-        let what = if replacement.is_some() {
-            "replaced by the default"
-        } else {
-            "left out"
-        };
-        row.notes.push(Note {
-            code: "salesforce.refused_value".to_owned(),
-            field: name.clone(),
-            message: format!("`{name}` was {what}: Salesforce refused its value ({code})"),
-        });
-        match replacement {
-            Some(value) => row.values.insert(name, value),
-            None => row.values.shift_remove(&name),
-        };
-    }
-    true
 }
 
 #[cfg(test)]
@@ -556,18 +483,27 @@ mod tests {
             unsure: false,
             wanted: BTreeMap::from([("LastName".to_owned(), json!(format!("Name{number}")))]),
             submitted_at: NOW,
+            decided_at: NOW,
+            record: BTreeMap::new(),
+            candidates: Vec::new(),
+            campaigns: BTreeMap::new(),
+            told_of: None,
         }
     }
 
     async fn sent(org: &Org, leads: &[Outgoing]) -> Vec<Sent> {
-        send(
-            &org.client,
-            &Mapping::new(org.client.config()),
-            leads,
-            "request",
-            &|| Box::pin(async { true }),
-        )
-        .await
+        let config = org.client.config();
+        let sender = Sender {
+            client: &org.client,
+            lead: &Mapping::new(config),
+            contact: &Mapping::of_contact(config),
+            campaigns: &Campaigns::default(),
+            request_id: "request",
+            may_write: &|| Box::pin(async { true }),
+            is_ours: &|_| true,
+            now: NOW,
+        };
+        sender.send(leads).await
     }
 
     fn saved(count: usize) -> crate::salesforce::testing::Answer {
@@ -660,7 +596,7 @@ mod tests {
         ));
         let outcomes = sent(&org, &[lead(1, Some("00Q5g000000001TEAQ"))]).await;
         assert!(
-            matches!(outcomes[..], [Sent::Unchanged { .. }]),
+            matches!(&outcomes[..], [Sent::Done { fields, .. }] if fields.is_empty()),
             "{outcomes:?}"
         );
     }

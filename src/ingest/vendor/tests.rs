@@ -109,6 +109,7 @@ impl Site {
         };
         let options = ManifestSource::read(&Arc::new(manifest), &written).unwrap();
         let source = SourceConfig {
+            priority: crate::config::Priority::Normal,
             connector: "acme".to_owned(),
             default_country: None,
             lead_source: None,

@@ -2,7 +2,7 @@
 
 use super::Rules;
 use crate::connector::ExtractError;
-use crate::model::{Event, Extracted, KeyHash, Submission};
+use crate::model::{Event, Extracted, KeyHash, LeadId, ORG_CHANGES, OrgChange, Submission};
 use crate::process::normalise::{NormaliseContext, Normalised, normalise};
 use crate::process::resolve::KeyHasher;
 
@@ -14,6 +14,8 @@ pub struct Prepared {
     /// Processed before, and now to be decided anew: its lead is sent whole.
     pub replayed: bool,
     pub(super) found: Result<Vec<Person>, ExtractError>,
+    /// What somebody changed in Salesforce, if it is that.
+    pub(super) change: Option<OrgChange>,
 }
 
 /// A submission that was found in an event, and what it is recognised by.
@@ -30,6 +32,12 @@ pub struct Person {
 
 /// Reads an event: what was found in it, or why it cannot be understood.
 pub fn read(event: &Event, rules: &Rules) -> Result<Vec<Person>, ExtractError> {
+    if is_org_change(event) {
+        return match org_change(event) {
+            Some(_) => Ok(Vec::new()),
+            None => Err(unreadable_change()),
+        };
+    }
     let Some(source) = rules.sources.get(&event.source) else {
         return Err(unknown_source(event));
     };
@@ -44,6 +52,7 @@ impl Prepared {
     /// An event, and what [`read`] found in it.
     pub fn new(event: Event, replayed: bool, found: Result<Vec<Person>, ExtractError>) -> Self {
         Self {
+            change: org_change(&event).filter(|_| found.is_ok()),
             event,
             replayed,
             found,
@@ -64,6 +73,7 @@ impl Prepared {
             event,
             replayed,
             found: Err(error),
+            change: None,
         }
     }
 
@@ -81,6 +91,7 @@ impl Prepared {
             event,
             replayed,
             found: Err(error),
+            change: None,
         }
     }
 
@@ -89,8 +100,31 @@ impl Prepared {
         self.people().flat_map(Person::all_keys)
     }
 
+    /// The lead that it names by itself.
+    pub fn lead(&self) -> Option<LeadId> {
+        self.change.as_ref().map(|change| change.lead)
+    }
+
     fn people(&self) -> impl Iterator<Item = &Person> {
         self.found.as_deref().unwrap_or_default().iter()
+    }
+}
+
+fn is_org_change(event: &Event) -> bool {
+    &*event.source == ORG_CHANGES
+}
+
+fn org_change(event: &Event) -> Option<OrgChange> {
+    is_org_change(event)
+        .then(|| serde_json::from_slice(&event.body).ok())
+        .flatten()
+}
+
+fn unreadable_change() -> ExtractError {
+    ExtractError {
+        code: "event.damaged",
+        message: "what changed in Salesforce cannot be read back from the store".to_owned(),
+        hint: "check the disk; run `leadstream salesforce import` to read the org anew".to_owned(),
     }
 }
 

@@ -64,7 +64,7 @@ impl Decision<'_> {
             self.filter(row, UNKNOWN_PERSON);
             return;
         }
-        let Some((changed, notes)) = self.fold(id, false, &said, &mut row, next_id) else {
+        let Some((changed, notes)) = self.fold(id, false, &said, None, &mut row, next_id) else {
             return;
         };
         self.write_down(id, "opted_out", &resolution, &changed, &notes);

@@ -480,6 +480,8 @@ mod tests {
             created_at: Millis(0),
             record: BTreeMap::new(),
             salesforce_id: None,
+            campaigns: BTreeMap::new(),
+            followed: crate::model::Followed::default(),
         }
     }
 

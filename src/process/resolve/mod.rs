@@ -10,7 +10,9 @@ mod given_name;
 mod keys;
 mod merge;
 mod name;
+mod org;
 
 pub use candidates::{Resolution, contradicts, resolve};
 pub use keys::KeyHasher;
 pub use merge::{Changed, merge};
+pub use org::{OrgFacts, keys_of_record};

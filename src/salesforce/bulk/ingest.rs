@@ -221,6 +221,7 @@ fn row_error(text: &str) -> ApiError {
             code: "UNKNOWN_ERROR".to_owned(),
             message: text.to_owned(),
             fields: Vec::new(),
+            ..ApiError::default()
         };
     };
     let (message, fields) = match rest.rsplit_once(':') {
@@ -236,6 +237,7 @@ fn row_error(text: &str) -> ApiError {
             .filter(|field| !field.is_empty())
             .map(str::to_owned)
             .collect(),
+        ..ApiError::default()
     }
 }
 

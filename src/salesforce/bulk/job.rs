@@ -144,6 +144,7 @@ impl Job {
                     code: "BULK_JOB_ABORTED".to_owned(),
                     message: "somebody ended the bulk job before it was through".to_owned(),
                     fields: Vec::new(),
+                    ..ApiError::default()
                 };
                 // Of status 500: whatever the reason was, it passes.
                 Some(Explanation::of(500, &[error]))
@@ -177,6 +178,7 @@ pub(super) fn job_error(message: &str) -> ApiError {
             code: "INVALID_FIELD".to_owned(),
             message: message.to_owned(),
             fields: vec![field.to_owned()],
+            ..ApiError::default()
         };
     }
     let code = message
@@ -187,6 +189,7 @@ pub(super) fn job_error(message: &str) -> ApiError {
         code: code.map_or_else(|| "BULK_JOB_FAILED".to_owned(), screaming),
         message: message.to_owned(),
         fields: Vec::new(),
+        ..ApiError::default()
     }
 }
 

@@ -57,14 +57,18 @@ impl Client {
     ) -> Result<BulkPage, CallError> {
         let kind = JobKind::Query;
         let max_rows = max_rows.clamp(1, MAX_PAGE_ROWS);
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("maxRecords", &max_rows.to_string());
-        if let Some(locator) = locator {
-            query.append_pair("locator", locator);
-        }
+        // In a block: the serializer must not live across an await.
+        let query = {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("maxRecords", &max_rows.to_string());
+            if let Some(locator) = locator {
+                query.append_pair("locator", locator);
+            }
+            query.finish()
+        };
         let call = kind
             .call(Method::GET, id, Some("results"))
-            .query(query.finish())
+            .query(query)
             .header("accept", HeaderValue::from_static("text/csv"));
         let answer = self.call(&call).await?;
         let next = match header(answer.headers(), "sforce-locator") {

@@ -191,7 +191,6 @@ impl<'c> Subrequest<'c> {
             query,
             &self.headers,
             body,
-            raw: bytes::Bytes::new(),
             version,
         );
         resource::answer(state, &call)

@@ -5,8 +5,8 @@
 //! outer request does.
 
 mod admin;
-mod bulk;
 mod batch;
+mod bulk;
 mod call;
 mod changes;
 mod collections;

@@ -110,7 +110,7 @@ pub(super) const TABLES: &[Table] = &[
     table!("event", "id, source, received_at, content_type, meta, body"),
     table!(
         "lead",
-        "id, created_at, updated_at, record, last_content, last_received_at, salesforce_id"
+        "id, created_at, updated_at, record, last_content, last_received_at, salesforce_id, campaigns, followed"
     ),
     table!(
         "match_key",
@@ -134,7 +134,7 @@ pub(super) const TABLES: &[Table] = &[
     ),
     table!(
         "delivery",
-        "id, lead_id, destination, fields, state, attempts, unsure, next_at, submitted_at, created_at, ended_at, claimed_by"
+        "id, lead_id, destination, fields, also, priority, state, attempts, unsure, next_at, submitted_at, created_at, ended_at, claimed_by"
     ),
     table!("timeline", "id, lead_id, event_id, at, kind, detail"),
     table!(

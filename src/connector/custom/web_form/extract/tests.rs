@@ -9,6 +9,7 @@ use crate::model::{EventId, NewEvent, SourceName};
 
 fn source(options: WebFormOptions, fields: &[(&str, FieldMapping)]) -> SourceConfig {
     SourceConfig {
+        priority: crate::config::Priority::Normal,
         connector: "web-form".to_owned(),
         default_country: None,
         lead_source: None,
