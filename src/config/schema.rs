@@ -353,7 +353,14 @@ mod tests {
         let maps: Vec<&str> = SCHEMAS.maps.iter().map(String::as_str).collect();
         assert_eq!(
             maps,
-            ["contact", "custom_fields", "fields", "lead", "sources", "values"]
+            [
+                "contact",
+                "custom_fields",
+                "fields",
+                "lead",
+                "sources",
+                "values"
+            ]
         );
         for key in [
             "listen",

@@ -170,7 +170,7 @@ impl TestDaemon {
         self.daemon().store()
     }
 
-    fn daemon(&self) -> &Daemon {
+    pub fn daemon(&self) -> &Daemon {
         self.daemon.as_ref().unwrap()
     }
 

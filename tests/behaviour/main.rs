@@ -10,6 +10,7 @@ mod connectors_command;
 mod docs;
 mod file_drop;
 mod healthcheck;
+mod org;
 mod source;
 mod web_form;
 

@@ -248,7 +248,7 @@ impl Save<'_> {
     }
 
     fn refused(&self, row: &Row, errors: &[ApiError]) -> Sent {
-        let mut why = Explanation::of(200, errors);
+        let mut why = Explanation::of(200, errors).on(row.object);
         // Another has just made the record, or the one that we could not find has our key, or it went
         // elsewhere since we looked: the next try looks first.
         let key = self.key().to_ascii_lowercase();

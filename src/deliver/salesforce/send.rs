@@ -11,7 +11,7 @@ use super::locate::{CONTACT, LEAD, Place, Record};
 use super::look::{Look, Looked, text};
 use super::save::{Row, Save};
 use super::task::{self, Telling};
-use super::{Mapping, write};
+use super::{Mapping, fit, write};
 use crate::model::{Held, Joining, Millis, Note};
 use crate::salesforce::{CallError, Class, Client, Explanation, Map};
 
@@ -231,7 +231,8 @@ impl Sender<'_> {
             let lead = &leads[index];
             let (id, object) = match place {
                 Place::New => {
-                    rows.push(self.new_row(index, lead));
+                    let row = self.new_row(index, lead);
+                    rows.extend(self.fitted(row, lead, sent));
                     continue;
                 }
                 Place::Lead(id) => (id, LEAD),
@@ -255,6 +256,9 @@ impl Sender<'_> {
                 contacts.insert(index, owner);
             }
             let row = self.row(index, lead, place, id, object, record);
+            let Some(row) = self.fitted(row, lead, sent) else {
+                continue;
+            };
             if row.values.is_empty() {
                 sent[index] = Some(Sent::Done {
                     id: id.clone(),
@@ -338,6 +342,35 @@ impl Sender<'_> {
             values,
             notes,
         }
+    }
+
+    /// A row as the org's fields take it, as far as they are known; none if that is refused.
+    fn fitted(&self, row: Row, lead: &Outgoing, sent: &mut [Option<Sent>]) -> Option<Row> {
+        let Some(describe) = self.client.describes().get(row.object) else {
+            return Some(row);
+        };
+        let mapping = if row.object == CONTACT {
+            self.contact
+        } else {
+            self.lead
+        };
+        let fitted = fit(row.values, &describe, mapping, row.id.is_none());
+        let mut notes = row.notes;
+        notes.extend(fitted.notes);
+        if let Some(why) = fitted.refused {
+            sent[row.index] = Some(Sent::Failed {
+                why,
+                unsure: lead.unsure,
+                blame: Blame::Lead,
+                salesforce_id: row.id,
+            });
+            return None;
+        }
+        Some(Row {
+            values: fitted.values,
+            notes,
+            ..row
+        })
     }
 
     /// What of a lead goes to a Contact: all of it, or, if the Contact has been written to before, what

@@ -127,11 +127,11 @@ const ROWS: &str = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 F
      INSERT INTO submission SELECT event_id, 1, source, 1, 1, 'v', NULL, NULL, 'merged', 'r', 'c', 'f' \
      FROM submission WHERE event_id < 1000; \
      INSERT INTO lead SELECT event_id, 1, 2, '{\"from\":[],\"fields\":{}}', -event_id, 3, \
-     CASE WHEN event_id < 9 THEN '00Q' END FROM submission WHERE ordinal = 0; \
+     CASE WHEN event_id < 9 THEN '00Q' END, '{}', '{}' FROM submission WHERE ordinal = 0; \
      INSERT INTO match_key SELECT 2000 - id / 3, id % 3, id FROM lead; \
      INSERT INTO touch SELECT id, id, id, 'demo', 1, CASE WHEN id = 7 THEN 'a' || char(0) || 'é' END, '{}' FROM lead; \
      INSERT INTO delivery SELECT id, id, 'salesforce_lead', '{}', CASE WHEN id < 2280 THEN 'done' \
-     WHEN id = 2280 THEN 'sending' ELSE 'pending' END, 2, FALSE, 1, 1, 1, NULL, CASE WHEN id = 2280 THEN 511 END FROM lead; \
+     WHEN id = 2280 THEN 'sending' ELSE 'pending' END, 2, FALSE, 1, 1, 1, NULL, CASE WHEN id = 2280 THEN 511 END, '{}', 1 FROM lead; \
      INSERT INTO timeline SELECT id, id, NULL, 1, 'created', '{}' FROM lead; \
      INSERT INTO dead_letter VALUES (1, 2, 0, 'demo', 2, NULL, 'code', 'm', 'h', 5, 6); \
      INSERT INTO ledger VALUES ('a_b', 'synced', 3), ('aB', 'merged', 4), ('é', 'synced', 5); \

@@ -182,23 +182,6 @@ async fn a_lead_that_a_person_deleted_is_not_made_again() {
     assert!(letter.hint.contains("recycle bin"), "{letter:?}");
 }
 
-#[tokio::test]
-async fn a_lead_that_was_converted_is_left_alone_and_says_so() {
-    let test = TestDaemon::start().await;
-    test.post_and_end(ANNA, End::Synced).await;
-    let id = test.lead()["Id"].as_str().unwrap().to_owned();
-    test.sandbox.convert(&id).unwrap();
-    test.clock.advance(Duration::from_secs(60));
-
-    test.post_and_end(&form_with(ANNA, &[("city", "Berlin")]), End::DeadLetter)
-        .await;
-    assert_eq!(test.leads().len(), 1);
-    assert!(test.lead().get("City").is_none());
-    let letter = test.dead_letter().await;
-    assert_eq!(letter.code, "salesforce.cannot_update_converted_lead");
-    assert!(letter.hint.contains("contact"), "{letter:?}");
-}
-
 /// Whether a title that was given before our own last write is written, under `if_newer`; a person
 /// edits `edited` after that write.
 async fn writes_the_older_title(edited: Option<Value>) -> bool {
