@@ -16,7 +16,7 @@ use super::ids::RecordId;
 use super::meter::{Calls, Meter};
 use super::options::SandboxOptions;
 use super::org::{Conversion, Org, OrgSettings};
-use super::rest::{self, Cursors, Jobs};
+use super::rest::{self, Cursors, Jobs, Tooling};
 use super::schema::{CustomField, Schema};
 use super::sessions::Sessions;
 use crate::edge::clock::SharedClock;
@@ -45,6 +45,7 @@ pub(super) struct State {
     pub(super) faults: FaultPlan,
     pub(super) cursors: Cursors,
     pub(super) jobs: Jobs,
+    pub(super) tooling: Tooling,
 }
 
 impl Sandbox {
@@ -67,6 +68,7 @@ impl Sandbox {
             faults: FaultPlan::new(options.faults, options.seed),
             cursors: Cursors::default(),
             jobs: Jobs::new(options.bulk_polls),
+            tooling: Tooling::default(),
         };
         Self {
             shared: Arc::new(Shared {

@@ -19,4 +19,5 @@ mod rows;
 mod rules;
 mod setup;
 mod signing_in;
+mod tooling;
 mod web_flow;

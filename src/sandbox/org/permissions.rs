@@ -87,7 +87,7 @@ impl Org {
     }
 
     /// Whether the API user has a permission set.
-    fn is_assigned(&self, set: RecordId) -> bool {
+    pub(super) fn is_assigned(&self, set: RecordId) -> bool {
         let Some(object) = self.schema.find("PermissionSetAssignment") else {
             return false;
         };

@@ -30,6 +30,8 @@ pub(super) fn resources(state: &State, call: &Call<'_>) -> Answer {
         "limits",
         "composite",
         "jobs",
+        "tooling",
+        "ui-api",
     ];
     let entries = names.map(|name| {
         let path = format!("/services/data/v{}.0/{name}", call.version);

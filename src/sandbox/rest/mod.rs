@@ -17,11 +17,13 @@ mod graph;
 mod jwt;
 mod limits;
 mod oauth;
+mod picklists;
 mod query;
 mod resource;
 mod route;
 mod rows;
 mod soap;
+mod tooling;
 mod tree;
 mod wire;
 
@@ -29,3 +31,4 @@ pub(super) use bulk::Jobs;
 pub(super) use front::router;
 pub use jwt::RsaPublicKey;
 pub(super) use query::Cursors;
+pub(super) use tooling::Tooling;

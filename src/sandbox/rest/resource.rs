@@ -3,7 +3,8 @@ use http::Method;
 use super::call::{Answer, Call, Outcome};
 use super::route::Route;
 use super::{
-    batch, bulk, changes, collections, composite, describe, graph, limits, query, rows, tree,
+    batch, bulk, changes, collections, composite, describe, graph, limits, picklists, query, rows,
+    tooling, tree,
 };
 use crate::sandbox::errors::Refusal;
 use crate::sandbox::handle::State;
@@ -90,5 +91,12 @@ fn dispatch(state: &mut State, call: &Call<'_>) -> Outcome {
             _ => bulk::poll_query(state, call, id),
         },
         Route::QueryResults(id) => bulk::query_results(state, call, id),
+        Route::ToolingQuery => tooling::query(state, call),
+        Route::ToolingFields => tooling::create(state, call),
+        Route::ToolingField(id) => tooling::by_id(state, call, id),
+        Route::Picklists {
+            object,
+            record_type,
+        } => picklists::of_record_type(state, call, object, record_type),
     }
 }

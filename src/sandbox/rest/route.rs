@@ -42,6 +42,13 @@ pub(super) enum Route<'a> {
     QueryJobs,
     QueryJob(&'a str),
     QueryResults(&'a str),
+    ToolingQuery,
+    ToolingFields,
+    ToolingField(&'a str),
+    Picklists {
+        object: &'a str,
+        record_type: &'a str,
+    },
 }
 
 impl<'a> Route<'a> {
@@ -94,6 +101,23 @@ impl<'a> Route<'a> {
             (2, ["jobs", "query", ..]) => Self::QueryJobs,
             (3, ["jobs", "query", id, ..]) => Self::QueryJob(id),
             (4, ["jobs", "query", id, "results", ..]) => Self::QueryResults(id),
+            (2, ["tooling", "query", ..]) => Self::ToolingQuery,
+            (3, ["tooling", "sobjects", "CustomField", ..]) => Self::ToolingFields,
+            (4, ["tooling", "sobjects", "CustomField", id, ..]) => Self::ToolingField(id),
+            (
+                5,
+                [
+                    "ui-api",
+                    "object-info",
+                    object,
+                    "picklist-values",
+                    record_type,
+                    ..,
+                ],
+            ) => Self::Picklists {
+                object,
+                record_type,
+            },
             _ => return None,
         })
     }
@@ -110,10 +134,14 @@ impl<'a> Route<'a> {
             | Self::QueryMore(_)
             | Self::IngestResults(..)
             | Self::QueryResults(_)
+            | Self::ToolingQuery
+            | Self::ToolingField(_)
+            | Self::Picklists { .. }
             | Self::Limits => &["GET", "HEAD"],
             Self::IngestJobs | Self::QueryJobs => &["GET", "HEAD", "POST"],
             Self::IngestJob(_) | Self::QueryJob(_) => &["GET", "HEAD", "PATCH", "DELETE"],
             Self::IngestUpload(_) => &["PUT"],
+            Self::ToolingFields => &["POST"],
             Self::Object(_) | Self::CollectionOf(_) => &["GET", "HEAD", "POST"],
             Self::Row { id: "Id", .. }
             | Self::Composite
@@ -162,6 +190,10 @@ impl<'a> Route<'a> {
             (Self::IngestJobs | Self::QueryJobs, _) => "bulk_query_create",
             (Self::QueryJob(_), _) => "bulk_query_poll",
             (Self::QueryResults(_), _) => "bulk_query_results",
+            (Self::ToolingQuery, _) => "tooling_query",
+            (Self::ToolingFields, _) => "tooling_create",
+            (Self::ToolingField(_), _) => "tooling_read",
+            (Self::Picklists { .. }, _) => "picklists",
         }
     }
 }

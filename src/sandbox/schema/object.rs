@@ -163,6 +163,13 @@ impl Schema {
         schema
     }
 
+    /// The objects of the Tooling API.
+    pub(in crate::sandbox) fn tooling() -> Self {
+        Self {
+            objects: tables::tooling_objects(),
+        }
+    }
+
     /// The object of this name, without regard to case.
     pub fn find(&self, name: &str) -> Option<ObjectIx> {
         self.objects

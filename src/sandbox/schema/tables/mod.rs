@@ -4,6 +4,7 @@
 mod parts;
 mod people;
 mod setup;
+mod tooling;
 mod work;
 
 use super::field::Field;
@@ -147,6 +148,11 @@ pub(super) fn objects() -> Vec<Object> {
     let data = data.into_iter().map(object);
     let read_only = read_only.into_iter().map(|entry| object(entry).read_only());
     data.chain(read_only).collect()
+}
+
+/// The objects of the Tooling API.
+pub(super) fn tooling_objects() -> Vec<Object> {
+    tooling::objects()
 }
 
 /// Name, label, label of many, prefix of ids, fields.
