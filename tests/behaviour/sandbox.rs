@@ -17,6 +17,7 @@ pub mod org;
 mod query;
 mod rows;
 mod rules;
+mod selling;
 mod setup;
 mod signing_in;
 mod tooling;

@@ -3,6 +3,7 @@
 //! `answer` opens the envelope, checks the session and calls the operation, which gives the XML
 //! of its answer or a fault. A further operation is a module here and a line in `operate`.
 
+mod convert;
 mod login;
 mod xml;
 
@@ -166,6 +167,7 @@ fn operate(
         ));
     }
     match operation.name.as_str() {
+        "convertLead" => convert::run(state, call, operation),
         name => Err(Fault::client(format!(
             "No operation available for request {{urn:partner.soap.sforce.com}}{name}"
         ))),
