@@ -80,6 +80,13 @@ pub enum Setup {
         /// What the API user may do with it.
         access: Access,
     },
+    /// Permissions of the API user on an object; describe's date does not move, either.
+    SetObjectAccess {
+        /// The object.
+        object: String,
+        /// What the API user may do with its records.
+        access: Access,
+    },
     /// A field must have a value from now on, or need not.
     RequireField {
         /// The object.
@@ -208,6 +215,12 @@ impl Org {
             } => {
                 let (object, ix) = self.named(&object, &field)?;
                 self.field_mut(object, ix).access = access;
+                return Ok(());
+            }
+            Setup::SetObjectAccess { object, access } => {
+                let place = self.schema.find(&object);
+                let place = place.ok_or_else(|| format!("no object {object}"))?;
+                self.schema.objects[place].access = access;
                 return Ok(());
             }
             Setup::RequireField {

@@ -15,6 +15,7 @@ const PAGES: &[&str] = &[
     "docs/ERRORS.md",
     "docs/OPERATIONS.md",
     "docs/PERFORMANCE.md",
+    "docs/SANDBOX.md",
     "benches/README.md",
     "connectors/web-form/README.md",
 ];

@@ -113,7 +113,7 @@ impl Org {
         id: RecordId,
         write: &Write,
     ) -> Result<(), Refusals> {
-        self.check_object(object)?;
+        self.check_object(object, write)?;
         let (number, row) = self.find_for_write(object, id)?;
         if self.object(object).name == "CampaignMemberStatus" {
             self.check_status_goes(object, &row)?;

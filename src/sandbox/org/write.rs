@@ -60,7 +60,7 @@ impl Org {
         mut draft: Draft,
         write: &Write,
     ) -> Result<RecordId, Refusals> {
-        self.check_object(object)?;
+        self.check_object(object, write)?;
         draft.check(self.object(object), true)?;
         self.resolve_parents(object, &mut draft)?;
         self.check_references(object, &draft)?;
@@ -108,7 +108,7 @@ impl Org {
         mut draft: Draft,
         write: &Write,
     ) -> Result<(), Refusals> {
-        self.check_object(object)?;
+        self.check_object(object, write)?;
         let (number, old) = self.find_for_write(object, id)?;
         if self.is_converted(object, &old) {
             return Err(converted().into());
@@ -171,10 +171,17 @@ impl Org {
         Ok((number, row.clone()))
     }
 
-    pub(super) fn check_object(&self, object: ObjectIx) -> Result<(), Refusal> {
+    /// Whether the records of an object can be written at all, and by this user.
+    pub(super) fn check_object(&self, object: ObjectIx, write: &Write) -> Result<(), Refusal> {
         let object = self.object(object);
-        if object.writable {
+        if object.writable && (object.can_write() || write.user != self.integration_user) {
             return Ok(());
+        }
+        if object.writable {
+            return Err(Refusal::row(
+                "INSUFFICIENT_ACCESS_OR_READONLY",
+                "insufficient access rights on object id",
+            ));
         }
         Err(Refusal::row(
             "INVALID_TYPE_FOR_OPERATION",

@@ -269,7 +269,7 @@ impl<'c> Batch<'c> {
 
 impl BatchRow<'_> {
     fn object(&self, state: &State) -> Result<ObjectIx, Refusal> {
-        state.org.schema.find(self.object).ok_or_else(|| {
+        state.org.schema.shown(self.object).ok_or_else(|| {
             let message = format!("sObject type '{}' is not supported.", self.object);
             Refusal::row("INVALID_TYPE", message)
         })

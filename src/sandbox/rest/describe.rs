@@ -5,7 +5,7 @@ use super::call::{Answer, Call, Outcome};
 use super::rows::{find_object, precondition};
 use crate::sandbox::handle::State;
 use crate::sandbox::org::Org;
-use crate::sandbox::schema::{Field, Kind, Object, ObjectIx};
+use crate::sandbox::schema::{Access, Field, Kind, Object, ObjectIx};
 use crate::sandbox::value::Value;
 
 /// `GET /sobjects`
@@ -15,6 +15,7 @@ pub(super) fn objects(state: &State, call: &Call<'_>) -> Answer {
         .schema
         .objects
         .iter()
+        .filter(|object| object.access != Access::None)
         .map(|object| head(object, call));
     Answer::ok(json!({
         "encoding": "UTF-8",
@@ -72,10 +73,10 @@ fn head(object: &Object, call: &Call<'_>) -> Json {
         "label": object.label,
         "labelPlural": object.label_plural,
         "keyPrefix": prefix,
-        "createable": object.writable,
-        "updateable": object.writable,
-        "deletable": object.writable,
-        "undeletable": object.writable,
+        "createable": object.can_write(),
+        "updateable": object.can_write(),
+        "deletable": object.can_write(),
+        "undeletable": object.can_write(),
         "queryable": true,
         "retrieveable": true,
         "searchable": true,

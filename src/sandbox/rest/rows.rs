@@ -12,7 +12,7 @@ use crate::sandbox::schema::{FieldIx, ObjectIx};
 
 /// The object of this name, or 404.
 pub(super) fn find_object(org: &Org, name: &str) -> Result<ObjectIx, Refusal> {
-    org.schema.find(name).ok_or_else(Refusal::not_found)
+    org.schema.shown(name).ok_or_else(Refusal::not_found)
 }
 
 /// A record with these fields.

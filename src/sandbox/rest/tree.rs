@@ -115,7 +115,7 @@ impl<'c> Tree<'c> {
             let message = "Include a type and a referenceId in the attributes of each record.";
             return Err(invalid(message.to_owned()));
         };
-        if org.schema.find(kind) != Some(object) {
+        if org.schema.shown(kind) != Some(object) {
             return Err(invalid(format!("{kind} is not the type expected here")));
         }
         let at = self.nodes.len();

@@ -19,6 +19,8 @@ pub struct Object {
     pub prefix: [u8; 3],
     /// Whether the API user may create, change and delete its records.
     pub writable: bool,
+    /// What the API user's permissions let it do with its records.
+    pub access: Access,
     /// Its fields; `FieldIx` counts them.
     pub fields: Vec<Field>,
     by_name: HashMap<String, FieldIx>,
@@ -38,6 +40,7 @@ impl Object {
             label_plural,
             prefix,
             writable: true,
+            access: Access::Edit,
             fields: Vec::new(),
             by_name: HashMap::new(),
         };
@@ -97,6 +100,11 @@ impl Object {
     pub fn shown_fields(&self) -> impl Iterator<Item = (FieldIx, &Field)> {
         self.visible()
             .filter(|(_, field)| field.access != Access::None)
+    }
+
+    /// Whether the API user may create, change and delete its records.
+    pub fn can_write(&self) -> bool {
+        self.writable && self.access == Access::Edit
     }
 
     /// Gives a field another API name, and the label that goes with it.
@@ -175,6 +183,12 @@ impl Schema {
         self.objects
             .iter()
             .position(|object| object.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The object of this name, if the API user may see it.
+    pub fn shown(&self, name: &str) -> Option<ObjectIx> {
+        self.find(name)
+            .filter(|object| self.objects[*object].access != Access::None)
     }
 
     /// The object whose records' ids start so.

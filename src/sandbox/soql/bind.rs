@@ -121,7 +121,7 @@ impl Key {
 
 /// Checks a query against the org.
 pub(super) fn bind(org: &Org, text: &str, query: Query) -> Result<BoundQuery, Refusal> {
-    let object = org.schema.find(&query.from.text).ok_or_else(|| {
+    let object = org.schema.shown(&query.from.text).ok_or_else(|| {
         let message = format!(
             "sObject type '{}' is not supported. If you are attempting to use a custom object, be \
              sure to append the '__c' after the entity name. Please reference your WSDL or the \

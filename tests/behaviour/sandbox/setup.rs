@@ -138,6 +138,48 @@ async fn a_hidden_field_is_like_one_that_does_not_exist() {
 }
 
 #[tokio::test]
+async fn a_lost_permission_on_an_object_stops_writes_or_hides_it() {
+    let org = TestOrg::start().await;
+    let access =
+        |access: &str| json!({ "set_object_access": { "object": "Campaign", "access": access } });
+    org.set_up(access("read")).await;
+    let describe = org.get("sobjects/Campaign/describe").await.json();
+    assert_eq!(
+        (&describe["createable"], &describe["queryable"]),
+        (&json!(false), &json!(true))
+    );
+    let campaign = json!({ "Name": "Fair" });
+    org.send("POST", "sobjects/Campaign", campaign.clone())
+        .await
+        .assert_refused(
+            403,
+            "INSUFFICIENT_ACCESS_OR_READONLY",
+            "insufficient access rights on object id",
+        );
+    // A person's permissions are others.
+    org.sandbox
+        .create("Campaign", &fields(campaign.clone()))
+        .unwrap();
+    let query = "SELECT Id FROM Campaign";
+    assert_eq!(org.query(query).await.json()["totalSize"], 1);
+
+    org.set_up(access("none")).await;
+    org.query(query)
+        .await
+        .assert_refused(400, "INVALID_TYPE", "sObject type 'Campaign'");
+    org.get("sobjects/Campaign/describe")
+        .await
+        .assert_refused(404, "NOT_FOUND", "");
+    let listed = org.get("sobjects").await;
+    assert!(!listed.text.contains("\"name\":\"Campaign\""));
+    org.set_up(access("edit")).await;
+    assert_eq!(
+        org.send("POST", "sobjects/Campaign", campaign).await.status,
+        201
+    );
+}
+
+#[tokio::test]
 async fn a_permission_set_shows_a_field() {
     let org = TestOrg::start().await;
     let set = org
