@@ -10,12 +10,6 @@ use super::written::{key_to_toml, to_toml};
 const KNOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
     (
         "auth",
-        "authorization_code",
-        "this version cannot sign in as a person: use `client_credentials` (with `client_secret`) or \
-         `jwt_bearer` (with `username` and `private_key`)",
-    ),
-    (
-        "auth",
         "password",
         "Salesforce retires user name and password: use `client_credentials` or `jwt_bearer`",
     ),

@@ -23,14 +23,14 @@ use crate::tools::leadstream;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Site {
-    sandbox: Sandbox,
-    directory: TempDir,
-    org: RunningSandbox,
+pub struct Site {
+    pub sandbox: Sandbox,
+    pub directory: TempDir,
+    pub org: RunningSandbox,
 }
 
 impl Site {
-    async fn new(setup: Setup<'_>) -> Self {
+    pub async fn new(setup: Setup<'_>) -> Self {
         let sandbox = Sandbox::new(setup.sandbox.clone(), Arc::new(SystemClock));
         let org = sandbox.start().await.unwrap();
         let directory = tempfile::tempdir().unwrap();
@@ -43,7 +43,7 @@ impl Site {
     }
 
     /// The configuration with `from` replaced by `to`.
-    fn change(&self, from: &str, to: &str) {
+    pub fn change(&self, from: &str, to: &str) {
         let file = self.directory.path().join("leadstream.toml");
         let config = fs::read_to_string(&file).unwrap();
         assert!(config.contains(from));
@@ -51,7 +51,7 @@ impl Site {
     }
 
     /// A command that ends by itself.
-    async fn command(&self, arguments: &[&str]) -> Output {
+    pub async fn command(&self, arguments: &[&str]) -> Output {
         let mut command = leadstream(self.directory.path());
         command.args(arguments);
         tokio::task::spawn_blocking(move || command.output().unwrap())
@@ -69,7 +69,7 @@ impl Site {
 }
 
 /// `leadstream run`.
-struct Running {
+pub struct Running {
     address: SocketAddr,
     process: Child,
     lines: Receiver<String>,
@@ -77,7 +77,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(directory: &Path, level: &str) -> Self {
+    pub async fn start(directory: &Path, level: &str) -> Self {
         let mut command = leadstream(directory);
         let mut process = command
             .arg("run")
@@ -118,7 +118,7 @@ impl Running {
         }
     }
 
-    async fn post(&self, form: &[(&str, &str)]) -> reqwest::Response {
+    pub async fn post(&self, form: &[(&str, &str)]) -> reqwest::Response {
         let url = format!("http://{}/hooks/demo?utm_source=anna-berg", self.address);
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
@@ -130,7 +130,7 @@ impl Running {
     }
 
     /// Asks it to stop, and gives its exit code and all that it logged.
-    async fn stop(mut self) -> (Option<i32>, String) {
+    pub async fn stop(mut self) -> (Option<i32>, String) {
         let pid = self.process.id().to_string();
         let sent = std::process::Command::new("sh")
             .args(["-c", "kill -s TERM \"$0\"", &pid])
@@ -164,7 +164,7 @@ impl Drop for Running {
     clippy::disallowed_methods,
     reason = "another process is waited for, on its own clock"
 )]
-async fn until(what: &str, mut look: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut look: impl FnMut() -> bool) {
     let started = Instant::now();
     while !look() {
         assert!(started.elapsed() < PATIENCE, "in vain: {what}");

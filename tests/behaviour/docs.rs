@@ -16,6 +16,7 @@ const PAGES: &[&str] = &[
     "docs/OPERATIONS.md",
     "docs/PERFORMANCE.md",
     "docs/SANDBOX.md",
+    "docs/SALESFORCE.md",
     "benches/README.md",
     "connectors/web-form/README.md",
 ];

@@ -20,6 +20,7 @@ mod sandbox;
 
 mod audit;
 mod cli_run;
+mod connect_salesforce;
 mod daemon;
 mod demo;
 mod harness;
