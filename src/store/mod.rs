@@ -187,8 +187,8 @@ pub struct Store {
     pub outbox_changed: Notify,
     /// There may be new fetches.
     pub fetch_changed: Notify,
-    /// Locked as long as the store is open.
-    _lock: Option<File>,
+    /// Locked until the store is closed, whoever holds on to it longer.
+    lock: Mutex<Option<File>>,
 }
 
 /// A write transaction. Dropped without a commit, it leaves no trace.
@@ -272,7 +272,7 @@ impl Store {
             inbox_changed: Notify::new(),
             outbox_changed: Notify::new(),
             fetch_changed: Notify::new(),
-            _lock: lock,
+            lock: Mutex::new(lock),
         })
     }
 
@@ -386,6 +386,7 @@ impl Store {
         // Without this word the others wait for the end of the lease.
         let _ = self.leave().await;
         self.database.close().await;
+        *self.lock.lock() = None;
     }
 }
 
