@@ -2,6 +2,7 @@
 //! ([`salesforce`], [`retry`], [`budget`], [`concurrency`]); `run` claims, sends and settles.
 
 pub mod budget;
+pub mod bulk;
 pub mod concurrency;
 mod pace;
 pub mod retry;
