@@ -14,6 +14,7 @@ use crate::config::{Config, SourceConfig};
 use crate::connector::ConnectorOptions;
 use crate::deliver::Deliver;
 use crate::deliver::salesforce::Mapping;
+use crate::deliver::traffic::Traffic;
 use crate::edge::background::Background;
 use crate::edge::clock::{Clock as _, SharedClock, SystemClock};
 use crate::edge::http::{Http, ReqwestHttp};
@@ -74,6 +75,7 @@ pub struct Daemon {
     stop_loops: Trigger,
     process: JoinHandle<()>,
     deliver: JoinHandle<()>,
+    traffic: Arc<Traffic>,
     background: Background,
     patience: Duration,
     clock: SharedClock,
@@ -106,6 +108,12 @@ impl Daemon {
         );
         let client = client.keeping(org_tokens::keep(Arc::clone(&store), &config.store));
         let client = Arc::new(client);
+        let traffic = Arc::new(Traffic::new(
+            Arc::clone(&store),
+            Arc::clone(&client),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+        ));
         let mapping = Arc::new(Mapping::new(&config.salesforce));
         let (stop_server, server_stopping) = shutdown::channel();
         let (stop_loops, loops_stopping) = shutdown::channel();
@@ -222,6 +230,12 @@ impl Daemon {
             loops_stopping.clone(),
             async move |stopping| drift.run(stopping).await,
         ));
+        let counting = Arc::clone(&traffic);
+        background.spawn(supervisor.clone().keep(
+            "traffic",
+            loops_stopping.clone(),
+            async move |stopping| counting.run(stopping).await,
+        ));
         let leaser = Arc::clone(&store);
         background.spawn(supervisor.clone().keep(
             "lease",
@@ -259,6 +273,7 @@ impl Daemon {
             stop_loops,
             process,
             deliver,
+            traffic,
             background,
             patience,
             clock,
@@ -302,6 +317,7 @@ impl Daemon {
         // itself.
         let committed = tokio::task::spawn_blocking(move || self.group_commit.join());
         let (stop_loops, process, deliver) = (self.stop_loops, self.process, self.deliver);
+        let traffic = self.traffic;
         let all = async {
             if !matches!(committed.await, Ok(Ok(()))) {
                 warn!("group commit ended by a crash");
@@ -309,6 +325,10 @@ impl Daemon {
             stop_loops.stop();
             finished("process", process).await;
             finished("deliver", deliver).await;
+            // From here on nobody makes any call.
+            if let Err(error) = traffic.flush().await {
+                warn!(%error, "the last calls to Salesforce could not be written down");
+            }
         };
         tokio::select! {
             () = all => info!("stopped"),

@@ -51,7 +51,7 @@ pub struct StateLabel {
 /// Label of one of the daemon's loops.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct LoopLabel {
-    /// `process`, `deliver`, `group commit`, `house keeping`, `sign-in`.
+    /// `process`, `deliver`, `group commit`, `house keeping`, `sign-in`, `traffic`.
     pub name: &'static str,
 }
 

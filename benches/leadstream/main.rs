@@ -6,6 +6,7 @@
 )]
 
 mod acknowledge;
+mod bulk;
 mod end_to_end;
 mod load;
 mod place;
@@ -71,6 +72,14 @@ fn main() -> std::io::Result<()> {
             };
             runtime(true)?.block_on(process::run_one(place, known, nodes as usize, events))
         }
+        Some("bulk-one") => {
+            let number = |index: usize| arguments.get(index)?.parse::<u64>().ok();
+            let (Some(port), Some(leads)) = (number(1), number(2)) else {
+                return Err(std::io::Error::other("bulk-one <port> <leads>"));
+            };
+            runtime(true)?.block_on(bulk::run_one(port as u16, leads))
+        }
+        Some("bulk") => bulk::run(leads),
         Some("poll") => poll::run(number("--members", 20_000) as usize, rounds),
         Some("process") => process::run_all(number("--events", 50_000)),
         Some("acknowledge") => acknowledge::run(&runtime(false)?, rounds, place),

@@ -15,6 +15,7 @@ mod output;
 mod plan;
 mod reconcile;
 mod replay;
+mod report;
 mod run;
 mod salesforce;
 mod sandbox;
@@ -74,6 +75,8 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Balance the books: accepted is the sum of all ends and what is in flight.
     Audit(audit::Args),
+    /// Show what became of leads lately, and what it cost in calls to Salesforce.
+    Report(report::Args),
     /// Show what a list would become, lead by lead, before anything of it is taken.
     Plan(plan::Args),
     /// Show what needs a person, with the reason and what to do.
@@ -142,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => asynchronously(demo::run(args)),
         Command::Sandbox(args) => asynchronously(sandbox::run(args)),
         Command::Audit(args) => asynchronously(audit::run(&args, &cli.config)),
+        Command::Report(args) => asynchronously(report::run(&args, &cli.config)),
         Command::Plan(args) => asynchronously(plan::run(&args, &cli.config)),
         Command::DeadLetters(args) => asynchronously(dead_letters::run(&args, &cli.config)),
         Command::Replay(args) => asynchronously(replay::run(&args, &cli.config)),

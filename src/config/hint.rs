@@ -7,13 +7,11 @@ use super::tree::{Node, Value};
 use super::written::{key_to_toml, to_toml};
 
 /// Values that exist elsewhere, and what to write here.
-const KNOWN_ELSEWHERE: &[(&str, &str, &str)] = &[
-    (
-        "auth",
-        "password",
-        "Salesforce retires user name and password: use `client_credentials` or `jwt_bearer`",
-    ),
-];
+const KNOWN_ELSEWHERE: &[(&str, &str, &str)] = &[(
+    "auth",
+    "password",
+    "Salesforce retires user name and password: use `client_credentials` or `jwt_bearer`",
+)];
 
 /// What to write in place of a value that other programs, or later versions, know.
 pub(super) fn elsewhere(key: &str, value: &str) -> Option<&'static str> {

@@ -34,6 +34,7 @@ mod plans;
 mod progress;
 mod record;
 mod records;
+mod report;
 mod retention;
 mod source_state;
 mod timeline;
@@ -75,6 +76,7 @@ pub use outbox::{Backlog, Claim, Ended, Outcome, Settlement};
 pub(crate) use plans::postgres;
 pub use progress::Progress;
 pub use records::{RecordHasher, SeenRecords};
+pub use report::LeadCounts;
 pub use retention::{Cutoffs, Pass, Pruned};
 pub use timeline::{TimelineEntry, TimelineLine};
 

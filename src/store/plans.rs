@@ -29,7 +29,7 @@ const TABLES: [&str; 14] = [
     "org_key",
 ];
 
-const HOT: [&str; 26] = [
+const HOT: [&str; 27] = [
     inbox::UNPROCESSED,
     inbox::LISTED,
     inbox::TO_REPLAY,
@@ -45,6 +45,7 @@ const HOT: [&str; 26] = [
     outbox::OWN,
     nodes::RELEASE,
     super::calls::FORGET,
+    super::report::COUNTS,
     retention::ENDED,
     retention::OLD_DELIVERIES,
     records::KNOWN,

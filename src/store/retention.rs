@@ -254,9 +254,33 @@ impl Store {
 mod tests {
     use super::*;
     use crate::model::{EventId, EventMeta, NewEvent, SourceName};
-    use crate::store::Access;
+    use crate::store::{Access, HOUR_MS, HourCalls};
 
     const EVENTS: i64 = 1_200;
+
+    #[tokio::test]
+    async fn calls_are_counted_for_ninety_days() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = StoreConfig::at(&format!("sqlite:{}/test.db", folder.path().display()));
+        let store = Store::open(&config, Access::Daemon).await.unwrap();
+        let now = Millis(2_000_000_000_000);
+        let line = |days: i64| HourCalls {
+            hour: Millis(now.0 - days * 24 * HOUR_MS),
+            purpose: "upsert".to_owned(),
+            calls: 1,
+        };
+        store
+            .add_calls(&[line(91), line(89), line(0)])
+            .await
+            .unwrap();
+        let lease = store.acquire("retention").await.unwrap().unwrap();
+        let cutoffs = Cutoffs::of(&config, now);
+        let pruned = store.prune(&lease, &cutoffs, &mut Pass::default()).await;
+        assert!(!pruned.unwrap().more);
+        let left = store.calls_since(Millis(0)).await.unwrap();
+        assert_eq!(left, [line(89), line(0)]);
+        store.close().await;
+    }
 
     #[tokio::test]
     async fn the_inbox_file_gets_smaller_by_what_goes() {

@@ -18,6 +18,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("[server]", "ServerConfig"),
     ("[store]", "StoreConfig"),
     ("[salesforce]", "SalesforceConfig"),
+    ("[salesforce.budget]", "BudgetConfig"),
     ("[salesforce.lead] <Salesforce field> = {…}", "LeadMapping"),
     (
         "[sources.<name>] with connector = \"web-form\"",

@@ -25,6 +25,7 @@ mod daemon;
 mod demo;
 mod harness;
 mod replay;
+mod report;
 mod retention;
 mod store_command;
 mod store_file;
