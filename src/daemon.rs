@@ -158,7 +158,13 @@ impl Daemon {
             Arc::new(Mirror::new(store, client, Arc::clone(&clock)))
         });
         if let Some(mirror) = &mirror {
-            let follow = Follow::new(Arc::clone(mirror), inbox.clone(), Arc::clone(&clock));
+            let budget = Arc::clone(&traffic);
+            let follow = Follow::new(
+                Arc::clone(mirror),
+                inbox.clone(),
+                Arc::clone(&clock),
+                Arc::new(move || budget.mirror_every()),
+            );
             readers.push(background.spawn(supervisor.clone().keep(
                 "follow",
                 readers_stopping.clone(),
@@ -209,6 +215,7 @@ impl Daemon {
             Arc::clone(&clock),
             Arc::clone(&metrics),
         );
+        let deliver = deliver.with_traffic(Arc::clone(&traffic));
         let deliver = match mirror {
             Some(mirror) => deliver.with_mirror(mirror),
             None => deliver,

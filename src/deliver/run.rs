@@ -1,34 +1,30 @@
 //! The loop: claim, send, settle.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use serde_json::json;
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
+use super::budget::{ByPriority, Lane};
+use super::bulk::BulkLoader;
+use super::concurrency::Concurrency;
 use super::pace::{Pace, ready_at};
-use super::retry::{Retry, hold_all, next_try};
-use super::salesforce::send::{Blame, Outgoing, Sender, Sent};
-use super::salesforce::write::together;
-use super::salesforce::{Campaigns, Mapping, cause, join_together};
+use super::salesforce::{Campaigns, Mapping};
+use super::traffic::Traffic;
 use crate::config::Priority;
 use crate::edge::clock::SharedClock;
 use crate::edge::shutdown::Shutdown;
-use crate::mirror::{Mirror, MirrorError};
-use crate::model::{Delivery, EventId, Millis};
-use crate::salesforce::{CallError, Class, Client, Explanation, MAX_UPSERT};
-use crate::store::{Backlog, Claim, Ended, Node, Outcome, Settlement, Store, StoreError};
-use crate::telemetry::{EndLabel, Metrics};
+use crate::mirror::Mirror;
+use crate::model::{EventId, Millis};
+use crate::salesforce::{Client, MAX_UPSERT};
+use crate::store::{Backlog, Store, StoreError, Write};
+use crate::telemetry::Metrics;
 
 /// The longest that the loop waits without looking: another process may have added work.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
-/// How often what became of a batch is written again because another node was in the way.
-const MOST_CONFLICTS: u32 = 10;
 
 /// Which go first: demo requests before newsletters.
 const PRIORITIES: [i64; 3] = [
@@ -40,20 +36,49 @@ const PRIORITIES: [i64; 3] = [
 /// After the store has failed.
 const STORE_WAIT: Duration = Duration::from_secs(2);
 
-/// Empties the outbox into Salesforce, one call at a time.
-#[derive(Debug)]
+/// Empties the outbox into Salesforce.
 pub struct Deliver {
-    store: Arc<Store>,
-    client: Arc<Client>,
-    mapping: Arc<Mapping>,
-    contact: Mapping,
-    campaigns: Campaigns,
-    mirror: Option<Arc<Mirror>>,
-    clock: SharedClock,
-    metrics: Arc<Metrics>,
-    pace: Mutex<Pace>,
+    pub(super) store: Arc<Store>,
+    pub(super) client: Arc<Client>,
+    pub(super) mapping: Arc<Mapping>,
+    pub(super) contact: Mapping,
+    pub(super) campaigns: Campaigns,
+    pub(super) mirror: Option<Arc<Mirror>>,
+    pub(super) traffic: Option<Arc<Traffic>>,
+    pub(super) loader: BulkLoader,
+    pub(super) clock: SharedClock,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) pace: Mutex<Pace>,
+    pub(super) concurrency: Mutex<Concurrency>,
+    /// Which external ids our own store gave.
+    pub(super) is_ours: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Whether it has been said that nobody can be looked for.
-    told_blind: AtomicBool,
+    pub(super) told_blind: AtomicBool,
+    /// Held while a big backlog is loaded: what it has claimed is not to be taken back meanwhile.
+    pub(super) loading: tokio::sync::Mutex<()>,
+    /// There is a big backlog to load.
+    pub(super) big_backlog: Notify,
+}
+
+impl std::fmt::Debug for Deliver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deliver").finish_non_exhaustive()
+    }
+}
+
+/// Whose turn it is.
+enum Turn {
+    /// That of these priorities, the first first.
+    Now(Vec<i64>),
+    /// Nobody's before this time, if it is known.
+    At(Option<Millis>),
+}
+
+fn earliest(one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// What a step did.
@@ -74,17 +99,24 @@ impl Deliver {
         clock: SharedClock,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let ids = Arc::clone(&store);
         Self {
+            loader: BulkLoader::new(Arc::clone(&store), Arc::clone(&client), Arc::clone(&clock)),
+            is_ours: Box::new(move |key| ids.is_own_external_id(key)),
             store,
             contact: Mapping::of_contact(client.config()),
             client,
             mapping,
             campaigns: Campaigns::default(),
             mirror: None,
+            traffic: None,
             clock,
             metrics,
             pace: Mutex::default(),
+            concurrency: Mutex::default(),
             told_blind: AtomicBool::new(false),
+            loading: tokio::sync::Mutex::new(()),
+            big_backlog: Notify::new(),
         }
     }
 
@@ -94,9 +126,23 @@ impl Deliver {
         self
     }
 
+    /// The same, which spends no more of the org's calls than `traffic` allows.
+    pub fn with_traffic(mut self, traffic: Arc<Traffic>) -> Self {
+        self.traffic = Some(traffic);
+        self
+    }
+
     /// Takes back what was being sent and never settled, by an earlier process or because the store
     /// failed. Not while a step is under way.
     pub async fn recover(&self) -> Result<(), StoreError> {
+        let Ok(_not_loading) = self.loading.try_lock() else {
+            return Ok(());
+        };
+        // A job that was left goes on by itself: its rows are not to come after newer ones.
+        if let Some(until) = self.loader.finish_left().await? {
+            self.pace.lock().hold_until(self.clock.now(), until);
+            return Ok(());
+        }
         self.store.reach("recover.before_write").await?;
         let node = self.store.node()?;
         let mut write = self.store.write().await?;
@@ -132,25 +178,15 @@ impl Deliver {
         let node = self.store.node()?;
         self.store.reach("claim.before_write").await?;
         let mut write = self.store.write().await?;
-        let mut backlog = Backlog::default();
-        for priority in PRIORITIES {
-            let of_one = write.backlog(now, batch_size, priority).await?;
-            backlog = backlog.and(of_one);
-        }
-        match ready_at(
-            &backlog,
-            batch_size,
-            Duration::from_millis(config.linger_ms),
-            last_call,
-            now,
-        ) {
-            Some(ready) if ready <= now => {}
-            ready => return Ok(Progress::Idle(ready)),
-        }
+        let turn = self.turn(&mut write, now, batch_size, last_call).await?;
+        let priorities = match turn {
+            Turn::Now(priorities) => priorities,
+            Turn::At(ready) => return Ok(Progress::Idle(ready)),
+        };
         let ids = |count| self.store.take_ids(now, count);
-        let claims = write
-            .claim(node, now, batch_size, &PRIORITIES, &ids)
-            .await?;
+        // As many calls at once as the org bears.
+        let most = batch_size * self.concurrency.lock().limit();
+        let claims = write.claim(node, now, most, &priorities, &ids).await?;
         self.store.reach("claim.before_commit").await?;
         // The leads' external ids, and that we are sending, must outlive whatever happens now.
         self.store.commit_durably(write).await?;
@@ -159,36 +195,10 @@ impl Deliver {
             return Ok(Progress::Idle(Some(now.after(LONGEST_WAIT))));
         }
         let request_id = EventId(ids(1).first()).to_string();
-        let mut leads: Vec<Outgoing> = claims.iter().map(|claim| self.outgoing(claim)).collect();
         // Whoever has taken over sends it, and not we as well.
         self.store.confirm(node).await?;
         self.store.reach("deliver.before_send").await?;
-        let store = &self.store;
-        let may_write = move || -> BoxFuture<'_, bool> {
-            Box::pin(async move { store.confirm(node).await.is_ok() })
-        };
-        let sent = match self.find(&mut leads).await {
-            Ok(()) => {
-                let sender = Sender {
-                    client: &self.client,
-                    lead: &self.mapping,
-                    contact: &self.contact,
-                    campaigns: &self.campaigns,
-                    request_id: &request_id,
-                    may_write: &may_write,
-                    is_ours: &|key| store.is_own_external_id(key),
-                    now,
-                };
-                sender.send(&leads).await
-            }
-            Err(MirrorError::Store(error)) => return Err(error),
-            Err(MirrorError::JobFailed) => Vec::new(),
-            // Nothing was written; a Lead that is made without a look may be somebody's second one.
-            Err(MirrorError::Call(error)) => leads
-                .iter()
-                .map(|lead| Sent::failed(&error, lead.unsure))
-                .collect(),
-        };
+        let sent = self.send(node, &claims, &request_id, batch_size).await?;
         self.store.reach("deliver.after_send").await?;
 
         let now = self.clock.now();
@@ -198,27 +208,93 @@ impl Deliver {
             duration_ms = now.since(claims[0].deliveries[0].created_at).as_millis() as u64,
             "sent"
         );
-        let first_trouble = self.keep_pace(&sent, now);
-        let settlements: Vec<Settlement> = claims
-            .iter()
-            .zip(sent)
-            .map(|(claim, sent)| Settlement {
-                lead: claim.lead,
-                salesforce_id: sent.salesforce_id().map(str::to_owned),
-                deliveries: claim
-                    .deliveries
-                    .iter()
-                    .map(|delivery| delivery.id)
-                    .collect(),
-                outcome: self.outcome(claim, sent, first_trouble, &request_id, now),
-            })
-            .collect();
-        self.settle(node, &settlements, now).await?;
-        Ok(Progress::Settled(settlements.len()))
+        let settled = self.settle_all(node, &claims, sent, &request_id).await?;
+        Ok(Progress::Settled(settled))
     }
 
-    /// Steps until told to stop. What is being sent is settled first.
-    pub async fn run(&self, mut shutdown: Shutdown) {
+    /// Whose turn it is: leads of those priorities, now, or when to look again.
+    async fn turn(
+        &self,
+        write: &mut Write,
+        now: Millis,
+        batch_size: usize,
+        last_call: Millis,
+    ) -> Result<Turn, StoreError> {
+        let config = self.client.config();
+        let most = batch_size.max(self.bulk_threshold());
+        let mut backlogs = ByPriority::<Backlog>::default();
+        for (priority, backlog) in [
+            (Priority::High, &mut backlogs.high),
+            (Priority::Normal, &mut backlogs.normal),
+            (Priority::Low, &mut backlogs.low),
+        ] {
+            *backlog = write.backlog(now, most, priority as i64).await?;
+        }
+        let waiting = ByPriority {
+            high: backlogs.high.due,
+            normal: backlogs.normal.due,
+            low: backlogs.low.due,
+        };
+        let lanes = self.lanes(waiting);
+        // A big backlog goes by bulk jobs, beside this; what is urgent does not wait for it.
+        let is_big = self.is_big(&waiting);
+        let mut ready: Option<Millis> = lanes.1;
+        let mut now_due = Vec::new();
+        let mut together = Backlog::default();
+        let mut linger = Duration::from_millis(config.linger_ms);
+        for priority in PRIORITIES {
+            let Lane::Send {
+                linger: of_lane, ..
+            } = lanes.0.of(priority)
+            else {
+                continue;
+            };
+            if is_big && priority != Priority::High as i64 {
+                continue;
+            }
+            linger = if together.due == 0 {
+                *of_lane
+            } else {
+                linger.min(*of_lane)
+            };
+            together = together.and(*backlogs.of(priority));
+            now_due.push(priority);
+        }
+        match ready_at(&together, batch_size, linger, last_call, now) {
+            Some(at) if at <= now && !now_due.is_empty() => return Ok(Turn::Now(now_due)),
+            at => ready = earliest(ready, at),
+        }
+        if is_big {
+            self.big_backlog.notify_one();
+        }
+        Ok(Turn::At(ready))
+    }
+
+    /// How each priority may go, and when to look again if one of them may not.
+    fn lanes(&self, waiting: ByPriority<usize>) -> (ByPriority<Lane>, Option<Millis>) {
+        if let Some(traffic) = &self.traffic {
+            let decision = traffic.decide(waiting);
+            return (decision.lanes, decision.until);
+        }
+        let config = self.client.config();
+        let all = Lane::Send {
+            linger: Duration::from_millis(config.linger_ms),
+            batch_size: config.batch_size,
+        };
+        let lanes = ByPriority {
+            high: all,
+            normal: all,
+            low: all,
+        };
+        (lanes, None)
+    }
+
+    /// Steps until told to stop. What is being sent is settled first. A big backlog goes beside that.
+    pub async fn run(&self, shutdown: Shutdown) {
+        tokio::join!(self.run_steps(shutdown.clone()), self.run_loads(shutdown));
+    }
+
+    async fn run_steps(&self, mut shutdown: Shutdown) {
         let mut recovered = false;
         while !shutdown.is_stopping() {
             let started = self.clock.now();
@@ -255,238 +331,4 @@ impl Deliver {
             }
         }
     }
-
-    /// Finds records that may be of those of `leads` who have none yet.
-    async fn find(&self, leads: &mut [Outgoing]) -> Result<(), MirrorError> {
-        let Some(mirror) = &self.mirror else {
-            return Ok(());
-        };
-        let mut new: Vec<&mut Outgoing> = leads
-            .iter_mut()
-            .filter(|lead| lead.salesforce_id.is_none())
-            .collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        let max_age = Duration::from_secs(self.client.config().mirror.max_age_seconds);
-        let records: Vec<_> = new.iter().map(|lead| &lead.record).collect();
-        let found = match mirror.candidates(&records, max_age).await {
-            // An org that will never answer this is sent to all the same, as it always was.
-            Err(MirrorError::Call(CallError::Refused { status, errors }))
-                if is_final(&CallError::Refused {
-                    status,
-                    errors: errors.clone(),
-                }) =>
-            {
-                if !self.told_blind.swap(true, Ordering::Relaxed) {
-                    let why = Explanation::of(status, &errors);
-                    warn!(error.code = %why.code, hint = %why.hint, "people who are in Salesforce already cannot be looked for: duplicates may come about");
-                }
-                return Ok(());
-            }
-            found => found?,
-        };
-        for (lead, candidates) in new.iter_mut().zip(found.0) {
-            lead.candidates = candidates;
-        }
-        Ok(())
-    }
-
-    fn outgoing(&self, claim: &Claim) -> Outgoing {
-        let mut campaigns = BTreeMap::new();
-        for delivery in &claim.deliveries {
-            join_together(&mut campaigns, delivery.campaigns.clone());
-        }
-        let decided_at = claim.deliveries.iter().map(|delivery| delivery.created_at);
-        Outgoing {
-            record: claim.record.clone(),
-            candidates: Vec::new(),
-            campaigns,
-            told_of: claim
-                .deliveries
-                .iter()
-                .rev()
-                .find_map(|delivery| delivery.told_of.clone()),
-            decided_at: decided_at.min().unwrap_or(Millis(0)),
-            external_id: self.store.external_id(claim.lead),
-            salesforce_id: claim.salesforce_id.clone(),
-            unsure: claim.deliveries.iter().any(|delivery| delivery.unsure),
-            wanted: together(claim.deliveries.iter().map(|delivery| &delivery.fields)),
-            submitted_at: claim
-                .deliveries
-                .iter()
-                .map(|d| d.submitted_at)
-                .max()
-                .unwrap_or(Millis(0)),
-        }
-    }
-
-    /// Holds everything back while calls fail as a whole. Returns whether the last one went through,
-    /// so that a failure now may be the doing of its own leads.
-    fn keep_pace(&self, sent: &[Sent], now: Millis) -> bool {
-        let trouble = sent.iter().find_map(|sent| match sent {
-            Sent::Failed { why, blame, .. }
-                if *blame != Blame::Lead || matches!(why.class, Class::HoldAll | Class::SignIn) =>
-            {
-                Some((why, *blame))
-            }
-            _ => None,
-        });
-        let mut pace = self.pace.lock();
-        pace.last_call = Some(now);
-        let first = pace.streak == 0;
-        match trouble {
-            Some((why, blame)) => {
-                let wait = hold_all(why.class, pace.streak.max(1), self.store.faults().jitter());
-                // One call that fails says little.
-                let wait = (!first || blame != Blame::Call).then_some(wait);
-                let sign_ins = why.is_of_signing_in().then(|| self.client.sign_ins());
-                if pace.failed(now, wait, sign_ins) {
-                    let hint = &why.hint;
-                    warn!(error.code = %why.code, %hint, "Salesforce takes nothing; leads are kept and wait");
-                }
-            }
-            None => {
-                if pace.recovered() {
-                    info!("Salesforce takes leads again");
-                }
-            }
-        }
-        first
-    }
-
-    fn outcome(
-        &self,
-        claim: &Claim,
-        sent: Sent,
-        first_trouble: bool,
-        request_id: &str,
-        now: Millis,
-    ) -> Outcome {
-        match sent {
-            Sent::Done {
-                id,
-                fields,
-                joined,
-                notes,
-                ..
-            } if fields.is_empty() && joined.is_empty() => Outcome::Unchanged {
-                salesforce_id: id,
-                detail: json!({ "notes": notes }),
-            },
-            Sent::Done {
-                id,
-                created,
-                fields,
-                joined,
-                notes,
-            } => Outcome::Synced {
-                salesforce_id: id,
-                created,
-                detail: json!({
-                    "fields": fields, "joined": joined, "notes": notes, "request_id": request_id,
-                }),
-            },
-            Sent::Failed {
-                why, unsure, blame, ..
-            } => {
-                let counts = match blame {
-                    Blame::Lead => true,
-                    // In a row of failures it is the org's fault. What no retry cures, but was not
-                    // said of one lead, is for a person to mend; then all goes on by itself.
-                    Blame::Call => {
-                        first_trouble && matches!(why.class, Class::RetrySoon | Class::RetryLater)
-                    }
-                    Blame::Nobody => false,
-                };
-                self.failure(claim, why, unsure, counts, now)
-            }
-        }
-    }
-
-    fn failure(
-        &self,
-        claim: &Claim,
-        why: Explanation,
-        unsure: bool,
-        counts: bool,
-        now: Millis,
-    ) -> Outcome {
-        if cause::is_of_stale_schema(&why.code) {
-            self.client.describes().doubt();
-        }
-        let attempts = claim
-            .deliveries
-            .iter()
-            .map(|delivery: &Delivery| delivery.attempts);
-        let attempts = attempts.max().unwrap_or(0) + 1;
-        let retry = if counts {
-            let most = self.client.config().max_attempts;
-            next_try(why.class, attempts, most, self.store.faults().jitter())
-        } else {
-            // What counts for nobody waits for all alike: see `keep_pace`.
-            Retry::After(Duration::ZERO)
-        };
-        match retry {
-            Retry::After(wait) => Outcome::Retry {
-                at: now.after(wait),
-                unsure,
-                counts,
-                code: why.code,
-            },
-            Retry::GiveUp => Outcome::Dead {
-                cause: cause::of(&why, self.store.key_secret()),
-                code: why.code,
-                message: why.message,
-                hint: why.hint,
-            },
-        }
-    }
-
-    async fn settle(
-        &self,
-        node: Node,
-        settlements: &[Settlement],
-        now: Millis,
-    ) -> Result<(), StoreError> {
-        let mut tries = 0;
-        let ended = loop {
-            match self.try_settle(node, settlements, now).await {
-                Err(error) if error.is_conflict() && tries < MOST_CONFLICTS => tries += 1,
-                ended => break ended?,
-            }
-        };
-        for (source, end) in ended {
-            let label = EndLabel {
-                source: source.to_string(),
-                end: end.name(),
-            };
-            self.metrics.submissions_ended.get_or_create(&label).inc();
-        }
-        Ok(())
-    }
-
-    async fn try_settle(
-        &self,
-        node: Node,
-        settlements: &[Settlement],
-        now: Millis,
-    ) -> Result<Ended, StoreError> {
-        self.store.reach("settle.before_write").await?;
-        let mut write = self.store.write().await?;
-        let ids = |count| self.store.take_ids(now, count);
-        let ended = write.settle(node, settlements, &ids, now).await?;
-        self.store.reach("settle.before_commit").await?;
-        write.commit().await?;
-        self.store.reach("settle.after_commit").await?;
-        Ok(ended)
-    }
-}
-
-/// Whether a refusal is one that no retry cures: of the request itself, not of the org's state.
-fn is_final(error: &CallError) -> bool {
-    !matches!(
-        error.class(),
-        Class::HoldAll | Class::SignIn | Class::RetrySoon | Class::RetryLater
-    )
 }

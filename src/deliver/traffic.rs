@@ -124,6 +124,12 @@ impl Traffic {
         decision
     }
 
+    /// How often the org may be asked what changed; none while it may not.
+    pub fn mirror_every(&self) -> Option<Duration> {
+        let last = self.state.lock().last;
+        last.map_or(Some(MIRROR_EVERY), |last| last.mirror_every)
+    }
+
     /// What was last decided, and what from.
     pub fn report(&self) -> BudgetReport {
         let state = self.state.lock();

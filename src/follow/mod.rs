@@ -6,4 +6,4 @@ mod changes;
 pub mod drift;
 mod run;
 
-pub use run::{Follow, FollowError, Progress};
+pub use run::{Budget, Follow, FollowError, Progress};

@@ -27,12 +27,21 @@ const FAILED_MOST: Duration = Duration::from_secs(5 * 60);
 /// Rows of one object above which it is read by a query job rather than page by page.
 const BULK_ABOVE: u64 = 10_000;
 
+/// How often the org may be asked; none while it may not.
+pub type Budget = dyn Fn() -> Option<Duration> + Send + Sync;
+
 /// Follows the org.
-#[derive(Debug)]
 pub struct Follow {
     mirror: Arc<Mirror>,
     inbox: Inbox,
     clock: SharedClock,
+    budget: Arc<Budget>,
+}
+
+impl std::fmt::Debug for Follow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follow").finish_non_exhaustive()
+    }
 }
 
 /// What a step did.
@@ -59,12 +68,13 @@ pub enum FollowError {
 }
 
 impl Follow {
-    /// A loop that keeps `mirror`, and tells `inbox`.
-    pub fn new(mirror: Arc<Mirror>, inbox: Inbox, clock: SharedClock) -> Self {
+    /// A loop that keeps `mirror`, and tells `inbox`; it asks no more often than `budget` says.
+    pub fn new(mirror: Arc<Mirror>, inbox: Inbox, clock: SharedClock, budget: Arc<Budget>) -> Self {
         Self {
             mirror,
             inbox,
             clock,
+            budget,
         }
     }
 
@@ -145,7 +155,7 @@ impl Follow {
             .iter()
             .filter_map(|row| {
                 let before = known.get(&row.person.id);
-                let is_new = before.is_none_or(|before| before.changed_at < row.person.changed_at);
+                let is_new = before.is_none_or(|before| row.person.is_after(before));
                 let lead = lead_of(&row.person).filter(|_| is_new && state.is_complete)?;
                 event(lead, row, before, now)
             })
@@ -176,6 +186,14 @@ impl Follow {
         let mut lease = None;
         let mut failed: u32 = 0;
         while !shutdown.is_stopping() {
+            let Some(most) = (self.budget)() else {
+                tokio::select! {
+                    () = self.clock.sleep(interval) => {}
+                    () = shutdown.stopping() => {}
+                }
+                continue;
+            };
+            let interval = interval.max(most);
             let step = tokio::select! {
                 step = self.step(&mut lease) => step,
                 () = shutdown.stopping() => break,

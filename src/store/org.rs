@@ -37,6 +37,19 @@ pub struct OrgPerson {
     pub keys: Vec<KeyHash>,
 }
 
+impl OrgPerson {
+    /// Whether this is a later state than `known`. Stamps are of whole seconds: of one second is later
+    /// what differs, for the other was read before.
+    pub fn is_after(&self, known: &Self) -> bool {
+        let without_keys = |person: &Self| Self {
+            keys: Vec::new(),
+            ..person.clone()
+        };
+        self.changed_at > known.changed_at
+            || (self.changed_at == known.changed_at && without_keys(self) != without_keys(known))
+    }
+}
+
 /// How far an object of the org has been read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -78,9 +91,6 @@ pub(super) const BY_KEYS: &str = "SELECT p.id, p.external_id, p.contact_id, p.ma
 
 pub(super) const BY_IDS: &str = "SELECT p.id, p.external_id, p.contact_id, p.master_id, p.is_converted, p.is_deleted, \
      p.status, p.owner_id, p.opted_out, p.changed_at FROM {rows $1: id text} AS r JOIN org_person p ON p.id = r.id";
-
-pub(super) const STAMPS: &str = "SELECT p.id, p.changed_at FROM org_person p \
-     JOIN {rows $1: id text} AS r ON r.id = p.id";
 
 pub(super) const DROP_KEYS: &str =
     "DELETE FROM org_key WHERE id IN (SELECT r.id FROM {rows $1: id text} AS r)";
@@ -190,15 +200,17 @@ impl Write {
         }
         let connection = &mut self.connection();
         let ids: Vec<&str> = people.iter().map(|person| &*person.id).collect();
-        let stamps: Vec<(String, i64)> = query(STAMPS).bind(texts(&ids)).all(connection).await?;
-        let stamps: HashMap<String, i64> = stamps.into_iter().collect();
+        let rows: Vec<Row> = query(BY_IDS).bind(texts(&ids)).all(connection).await?;
+        let known = rows.into_iter().map(person);
+        let known: HashMap<String, OrgPerson> =
+            known.map(|person| (person.id.clone(), person)).collect();
         // The last state of each, in the order of their ids: nodes then wait in one direction.
         let mut newest: std::collections::BTreeMap<&str, &OrgPerson> =
             std::collections::BTreeMap::new();
         for person in people {
-            let known = stamps
+            let known = known
                 .get(&person.id)
-                .is_some_and(|at| *at >= person.changed_at.0);
+                .is_some_and(|known| !person.is_after(known));
             let seen = newest
                 .get(&*person.id)
                 .is_some_and(|other| other.changed_at > person.changed_at);

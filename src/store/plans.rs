@@ -29,7 +29,7 @@ const TABLES: [&str; 14] = [
     "org_key",
 ];
 
-const HOT: [&str; 27] = [
+const HOT: [&str; 26] = [
     inbox::UNPROCESSED,
     inbox::LISTED,
     inbox::TO_REPLAY,
@@ -54,7 +54,6 @@ const HOT: [&str; 27] = [
     cursors::BY_KEY,
     org::BY_KEYS,
     org::BY_IDS,
-    org::STAMPS,
     org::DROP_KEYS,
     org::LEADS,
 ];

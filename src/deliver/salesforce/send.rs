@@ -112,7 +112,7 @@ impl Blame {
 }
 
 /// Whether this node may still write.
-pub type MayWrite<'a> = dyn Fn() -> BoxFuture<'a, bool> + Send + Sync + 'a;
+pub type MayWrite<'a> = dyn Fn() -> BoxFuture<'static, bool> + Send + Sync + 'a;
 
 /// What sending needs beside the leads.
 pub struct Sender<'a> {
@@ -274,6 +274,18 @@ impl Sender<'_> {
         rows
     }
 
+    /// What a new Lead is to hold, our key included; or why it is not to be made.
+    pub fn new_values(&self, index: usize, lead: &Outgoing) -> (Map, Option<Sent>) {
+        let row = Row {
+            index: 0,
+            ..self.new_row(index, lead)
+        };
+        let mut sent = [None];
+        let row = self.fitted(row, lead, &mut sent);
+        let [refused] = sent;
+        (row.map(|row| row.values).unwrap_or_default(), refused)
+    }
+
     fn new_row(&self, index: usize, lead: &Outgoing) -> Row {
         // What was sent before went with the record that a person deleted.
         let whole = lead
@@ -394,7 +406,7 @@ impl Sender<'_> {
     }
 
     /// Lets those who are in Salesforce now join their campaigns.
-    async fn join(&self, leads: &[Outgoing], sent: &mut [Sent]) {
+    pub async fn join(&self, leads: &[Outgoing], sent: &mut [Sent]) {
         let mut members = Vec::new();
         for (index, (lead, sent)) in leads.iter().zip(&*sent).enumerate() {
             let Sent::Done { id, .. } = sent else {

@@ -20,8 +20,9 @@ pub(super) fn decide(event: &Event, change: &OrgChange, decided: &mut Decided<'_
     };
     row.lead = Some(change.lead);
     let lead = &mut known.lead;
-    // Read twice, after a crash or by two nodes.
-    if lead.followed.at >= Some(change.at) {
+    // Read twice, after a crash or by two nodes. Of one second, as the stamps are, only what differs is
+    // told.
+    if lead.followed.at > Some(change.at) {
         let row = row.ended(End::Merged, "nothing to change");
         decided.changes.submissions.push(row);
         return;

@@ -66,7 +66,7 @@ async fn with_the_daily_limit_used_up_everything_waits_and_nothing_is_dead() {
             .await;
     }
     // The look for who is there already comes before the write.
-    let tried = || test.calls("composite");
+    let tried = || test.calls("composite") + test.calls("limits");
     test.until("it has been tried", async || tried() >= 1).await;
     // However long it lasts: far more tries than `max_attempts`.
     for _ in 0..25 {
