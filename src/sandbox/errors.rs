@@ -77,7 +77,11 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self.code {
             "INVALID_SESSION_ID" | "INVALID_AUTH_HEADER" => StatusCode::UNAUTHORIZED,
-            "REQUEST_LIMIT_EXCEEDED" | "INSUFFICIENT_ACCESS_OR_READONLY" => StatusCode::FORBIDDEN,
+            "REQUEST_LIMIT_EXCEEDED"
+            | "INSUFFICIENT_ACCESS_OR_READONLY"
+            | "STORAGE_LIMIT_EXCEEDED"
+            | "API_CURRENTLY_DISABLED"
+            | "API_DISABLED_FOR_ORG" => StatusCode::FORBIDDEN,
             "NOT_FOUND" | "ENTITY_IS_DELETED" => StatusCode::NOT_FOUND,
             "METHOD_NOT_ALLOWED" => StatusCode::METHOD_NOT_ALLOWED,
             "UNSUPPORTED_API_VERSION" => StatusCode::GONE,

@@ -34,7 +34,7 @@ pub use ids::RecordId;
 pub use meter::Calls;
 pub use options::SandboxOptions;
 pub use org::{
-    Condition, Conversion, Converted, DuplicateMatch, DuplicateRule, Test, ValidationRule,
+    Condition, Conversion, Converted, DuplicateMatch, DuplicateRule, Failure, Test, ValidationRule,
 };
 pub use person::Person;
 pub use rest::RsaPublicKey;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::handle::Sandbox;
 use super::ids::RecordId;
-use super::org::{DuplicateMatch, DuplicateRule, Org, ValidationRule};
+use super::org::{ActiveFailure, DuplicateMatch, DuplicateRule, Failure, Org, ValidationRule};
 use super::schema::{Access, CustomField, Field, FieldIx, Kind, ObjectIx};
 use super::value::Value;
 use crate::model::Millis;
@@ -105,6 +105,10 @@ pub enum Setup {
         /// Its name.
         name: String,
     },
+    /// Writes of an object fail from now on: a trigger, a flow, an approval.
+    FailWrites(Failure),
+    /// No writes fail any more.
+    ClearFailures,
     /// A user leaves, or comes back.
     SetUserActive {
         /// Username, name or id.
@@ -261,6 +265,12 @@ impl Org {
             Setup::RemoveValidationRule { name } => {
                 self.rules.validation.retain(|known| known.name != name);
             }
+            Setup::FailWrites(failure) => {
+                let unknown = format!("{} is no code that a row is refused with", failure.code);
+                let active = ActiveFailure::new(failure).ok_or(unknown)?;
+                self.rules.failures.push(active);
+            }
+            Setup::ClearFailures => self.rules.failures.clear(),
             Setup::SetUserActive { user, active } => {
                 let id = self.user(&user).ok_or_else(|| format!("no user {user}"))?;
                 self.mark_record("User", id, "IsActive", active, now);

@@ -7,6 +7,7 @@
 mod assignment;
 mod conversion;
 mod duplicates;
+mod failures;
 mod history;
 mod members;
 mod merge;
@@ -23,6 +24,8 @@ mod write;
 pub(super) use assignment::AutoAssign;
 pub use conversion::{Conversion, Converted};
 pub use duplicates::{DuplicateMatch, DuplicateRule};
+pub(super) use failures::ActiveFailure;
+pub use failures::Failure;
 pub use row::Row;
 pub(super) use seed::OrgSettings;
 pub(super) use state::Org;

@@ -1,4 +1,5 @@
 use super::duplicates::{DuplicateMatch, DuplicateRule};
+use super::failures::ActiveFailure;
 use super::row::Row;
 use super::state::Org;
 use super::validation::ValidationRule;
@@ -9,7 +10,7 @@ use crate::sandbox::schema::ObjectIx;
 use crate::sandbox::value::Value;
 
 /// What the org does of itself.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::sandbox) struct Rules {
     /// What happens to duplicates, if a rule is active.
     pub(in crate::sandbox) duplicate: Option<DuplicateRule>,
@@ -19,6 +20,8 @@ pub(in crate::sandbox) struct Rules {
     pub(in crate::sandbox) queue: Option<RecordId>,
     /// The validation rules.
     pub(in crate::sandbox) validation: Vec<ValidationRule>,
+    /// Writes that fail for a reason of the org's own.
+    pub(in crate::sandbox) failures: Vec<ActiveFailure>,
     /// Whether field history of leads is kept.
     pub(in crate::sandbox) history: bool,
 }
@@ -45,6 +48,7 @@ impl Org {
             _ => {}
         }
         self.check_required(object, row)?;
+        self.fail(object, row)?;
         self.validate(object, row)?;
         self.check_unique(object, row, write)?;
         self.check_duplicates(object, row, old, write)?;

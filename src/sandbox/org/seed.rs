@@ -51,6 +51,7 @@ impl Org {
             matching: settings.duplicate_match,
             queue: None,
             validation: Vec::new(),
+            failures: Vec::new(),
             history: settings.lead_history,
         };
         let mut org = Self::empty(schema, now, rules);

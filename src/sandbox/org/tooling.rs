@@ -1,4 +1,3 @@
-use super::duplicates::DuplicateMatch;
 use super::rules::Rules;
 use super::state::Org;
 use crate::model::Millis;
@@ -13,14 +12,7 @@ impl Org {
         fields: &[(ObjectIx, FieldIx)],
         now: Millis,
     ) -> Self {
-        let rules = Rules {
-            duplicate: None,
-            matching: DuplicateMatch::default(),
-            queue: None,
-            validation: Vec::new(),
-            history: false,
-        };
-        let mut set_up = Self::empty(Schema::tooling(), now, rules);
+        let mut set_up = Self::empty(Schema::tooling(), now, Rules::default());
         let by = self.integration_user;
         let text = |text: &str| Value::text(text);
         let entities: Vec<_> = self

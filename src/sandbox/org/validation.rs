@@ -72,19 +72,7 @@ impl Org {
         let rules = self.rules.validation.iter();
         let refusals: Refusals = rules
             .filter(|rule| rule.object.eq_ignore_ascii_case(known.name))
-            .filter(|rule| {
-                rule.when.iter().all(|condition| {
-                    let value = known
-                        .field(&condition.field)
-                        .map(|ix| self.json(object, row, ix));
-                    let text = value.and_then(|value| match value {
-                        serde_json::Value::String(text) => Some(text),
-                        serde_json::Value::Null => None,
-                        other => Some(other.to_string()),
-                    });
-                    condition.holds(text.as_deref())
-                })
-            })
+            .filter(|rule| self.meets_all(object, row, &rule.when))
             .map(|rule| Refusal {
                 fields: Some(rule.field.iter().cloned().collect()),
                 ..Refusal::row("FIELD_CUSTOM_VALIDATION_EXCEPTION", &rule.message)
@@ -95,6 +83,22 @@ impl Org {
         } else {
             Err(refusals)
         }
+    }
+
+    /// Whether all conditions hold for a row.
+    pub(super) fn meets_all(&self, object: ObjectIx, row: &Row, conditions: &[Condition]) -> bool {
+        let known = self.object(object);
+        conditions.iter().all(|condition| {
+            let value = known
+                .field(&condition.field)
+                .map(|ix| self.json(object, row, ix));
+            let text = value.and_then(|value| match value {
+                serde_json::Value::String(text) => Some(text),
+                serde_json::Value::Null => None,
+                other => Some(other.to_string()),
+            });
+            condition.holds(text.as_deref())
+        })
     }
 
     /// A field that an admin made required must have a value after every save, not only when a

@@ -411,9 +411,9 @@ async fn subqueries_join_both_ways() {
     };
     let joined = "(SELECT LeadId FROM CampaignMember WHERE HasResponded = true)";
     let with = format!("SELECT Id FROM Lead WHERE Id IN {joined} AND IsConverted = false");
-    assert_eq!(ids(with).await, [jane.clone()]);
+    assert_eq!(ids(with).await, [jane.as_str()]);
     let without = format!("SELECT Id FROM Lead WHERE Id NOT IN {joined}");
-    assert_eq!(ids(without).await, [max.clone()]);
+    assert_eq!(ids(without).await, [max.as_str()]);
 
     let answer = org
         .query("SELECT Id, (SELECT Status, Campaign.Name FROM CampaignMembers ORDER BY Id LIMIT 5) FROM Lead ORDER BY LastName")

@@ -308,6 +308,42 @@ async fn a_validation_rule_speaks_in_the_admins_words() {
 }
 
 #[tokio::test]
+async fn a_trigger_can_fail_some_rows_for_a_while() {
+    let org = TestOrg::start().await;
+    let text = "LeadTrigger: execution of BeforeInsert caused by: System.NullPointerException";
+    org.set_up(json!({ "fail_writes": {
+        "object": "Lead", "code": "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "message": text,
+        "when": [{ "field": "Country", "is": "blank" }], "at_most": 2,
+    } }))
+    .await;
+    let row = super::org::row;
+    let rows = json!({ "records": [row(json!({})), row(json!({ "Country": "DE" })), row(json!({})), row(json!({}))] });
+    let results = org.send("POST", "composite/sobjects", rows).await.json();
+    let success: Vec<bool> = results
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["success"].as_bool().unwrap())
+        .collect();
+    assert_eq!(success, [false, true, false, true]);
+    assert_eq!(results[0]["errors"][0]["message"], text);
+
+    let full = json!({ "fail_writes": { "object": "Lead", "code": "STORAGE_LIMIT_EXCEEDED", "message": "storage limit exceeded" } });
+    org.set_up(full).await;
+    org.create(json!({}))
+        .await
+        .assert_refused(403, "STORAGE_LIMIT_EXCEEDED", "storage");
+    org.sandbox.set_up(Setup::ClearFailures).unwrap();
+    assert_eq!(org.create(json!({})).await.status, 201);
+    let unknown = json!({ "fail_writes": { "object": "Lead", "code": "NOPE", "message": "x" } });
+    let unknown = org.send("POST", "/sandbox/setup", unknown).await;
+    assert_eq!(
+        unknown.json()["error"],
+        "NOPE is no code that a row is refused with"
+    );
+}
+
+#[tokio::test]
 async fn owners_queues_and_record_types_come_and_go() {
     let org = TestOrg::start().await;
     let rita = org.sandbox.person("Rita Rep").unwrap().id().to_string();
