@@ -10,6 +10,7 @@ exits 1 unless there is exactly one. Neither needs anything in the org beforehan
 """
 
 import argparse
+import csv
 import json
 import sys
 import uuid
@@ -29,6 +30,7 @@ from simple_salesforce import (
     SalesforceMoreThanOneRecord,
     SalesforceResourceNotFound,
 )
+from simple_salesforce.exceptions import SalesforceOperationError
 from simple_salesforce.login import SalesforceLogin
 
 EXTERNAL_ID = "Leadstream_Id__c"
@@ -265,6 +267,88 @@ def check_queries(sf, run):
     )
 
 
+def check_bulk(sf, run):
+    rows = [
+        {EXTERNAL_ID: f"{run}-bulk-{n}", "LastName": f'Bulk, "{n}" Ü', "Company": "Acme", "Title": "CEO"}
+        for n in range(1000)
+    ]
+    rows.append({EXTERNAL_ID: f"{run}-bulk-1000", "LastName": "No company", "Company": "", "Title": ""})
+    [job] = sf.bulk2.Lead.upsert(records=rows, external_id_field=EXTERNAL_ID, wait=0.1)
+    counts = (job["numberRecordsProcessed"], job["numberRecordsFailed"])
+    check("bulk upsert", counts == (1001, 1), job)
+    results = sf.bulk2.Lead.get_all_ingest_records(job["job_id"])
+    good, bad = results["successfulRecords"], results["failedRecords"]
+    check("bulk: each row that went well", len(good) == 1000 and good[0]["sf__Created"] == "true", good[:1])
+    check("bulk: in another order", good[0][EXTERNAL_ID] != f"{run}-bulk-0", good[0])
+    error = bad[0]["sf__Error"]
+    expected = "REQUIRED_FIELD_MISSING:Required fields are missing: [Company]:Company --"
+    check("bulk: each row that did not", error == expected, error)
+    check("bulk: no row unprocessed", results["unprocessedRecords"] == [])
+
+    changes = [
+        {"Id": good[0]["sf__Id"], "Title": "#N/A", "LastName": "Changed"},
+        {"Id": good[1]["sf__Id"], "Title": "", "LastName": "Kept"},
+    ]
+    [job] = sf.bulk2.Lead.update(records=changes, wait=0.1)
+    check("bulk update", job["numberRecordsFailed"] == 0, job)
+    titles = [sf.Lead.get(row["Id"])["Title"] for row in changes]
+    check("bulk: #N/A clears, a blank changes nothing", titles == [None, "CEO"], titles)
+    check_raises(
+        "bulk: an unknown column fails the job",
+        SalesforceOperationError,
+        lambda: sf.bulk2.Lead.insert(records=[{"LastName": "Lee", "Foo": "1"}], wait=0.1),
+        "InvalidBatch : Field name not found : Foo",
+    )
+
+    soql = f"SELECT Id, LastName, Owner.Name FROM Lead WHERE {EXTERNAL_ID} LIKE '{run}-bulk-%'"
+    pages = list(sf.bulk2.Lead.query(soql, max_records=400, wait=0.1))
+    read = [row for page in pages for row in csv.DictReader(page.splitlines())]
+    check("bulk query by pages", (len(pages), len(read)) == (3, 1000), (len(pages), len(read)))
+    check("bulk query: parents", read[0]["Owner.Name"] == "Integration User", read[0])
+    [job] = sf.bulk2.Lead.delete(records=[{"Id": row["Id"]} for row in read], wait=0.1)
+    check("bulk delete", job["numberRecordsFailed"] == 0, job)
+    left = sf.query(f"SELECT COUNT() FROM Lead WHERE {EXTERNAL_ID} LIKE '{run}-bulk-%'")
+    check("nothing is left of them", left["totalSize"] == 0, left)
+
+
+def check_soap_login(url):
+    session_id, instance = SalesforceLogin(
+        session=session_to(url),
+        username="leadstream@example.com",
+        password="password",
+        security_token="token",
+        domain="login",
+        sf_version="62.0",
+    )
+    check("login by SOAP", session_id.startswith("00D") and instance == urlsplit(url).netloc, instance)
+    check_raises(
+        "a wrong user",
+        SalesforceAuthenticationFailed,
+        lambda: SalesforceLogin(
+            session=session_to(url),
+            username="nobody@example.com",
+            password="password",
+            security_token="token",
+            domain="login",
+            sf_version="62.0",
+        ),
+        "INVALID_LOGIN",
+    )
+
+
+def check_search(sf, run):
+    email = f"find-me.{run}@example.com"
+    made = sf.Lead.create({"LastName": "Findable", "Company": "Acme", "Email": email})
+    escaped = email.replace("-", "\\-")
+    found = sf.search(f"FIND {{{escaped}}} IN EMAIL FIELDS RETURNING Lead(Id, Email)")["searchRecords"]
+    check("search", [row["Id"] for row in found] == [made["id"]], found)
+    found = sf.quick_search(f"{run}")["searchRecords"]
+    check("quick search", made["id"] in [row["Id"] for row in found], found)
+    body = {"q": email, "in": "EMAIL", "sobjects": [{"name": "Lead"}, {"name": "Contact"}]}
+    found = collection(sf, "parameterizedSearch", "POST", body)["searchRecords"]
+    check("parameterized search", [row["Id"] for row in found] == [made["id"]], found)
+
+
 def check_the_rest(url, sf):
     limits = sf.limits()["DailyApiRequests"]
     check("limits", limits["Remaining"] < limits["Max"], limits)
@@ -313,6 +397,9 @@ def main():
     check_rows(sf, run)
     check_collections(sf, run)
     check_queries(sf, run)
+    check_bulk(sf, run)
+    check_search(sf, run)
+    check_soap_login(arguments.url)
     check_the_rest(arguments.url, sf)
     print("all held")
 

@@ -143,7 +143,7 @@ pub(super) struct Answer {
     pub(super) body: Option<Json>,
     pub(super) headers: Vec<(&'static str, String)>,
     /// A body that is a CSV; then there is no other.
-    pub(super) csv: Option<Vec<u8>>,
+    pub(super) csv: Option<Box<[u8]>>,
 }
 
 impl Answer {
@@ -171,7 +171,7 @@ impl Answer {
 
     pub(super) fn csv(bytes: Vec<u8>) -> Self {
         Self {
-            csv: Some(bytes),
+            csv: Some(bytes.into_boxed_slice()),
             ..Self::empty(StatusCode::OK)
         }
     }

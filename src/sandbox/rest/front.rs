@@ -180,8 +180,16 @@ fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> Reply {
         }
         Some("data") => {
             let method = override_method(&head.method, &query);
-            let answer = rest(state, head, method, path, query, json, body, now)
-                .unwrap_or_else(|refusals| Answer::refuse(&refusals));
+            let answer = rest(
+                state,
+                head,
+                method,
+                path,
+                query,
+                Body { json, raw: body },
+                now,
+            )
+            .unwrap_or_else(|refusals| Answer::refuse(&refusals));
             let is_signed_in = answer.status != StatusCode::UNAUTHORIZED;
             let usage = is_signed_in.then(|| state.meter.usage());
             Reply {
@@ -199,14 +207,19 @@ fn answer(sandbox: &Sandbox, head: &request::Parts, body: &Bytes) -> Reply {
     reply
 }
 
+/// The body of a request: read, and as it came.
+struct Body<'b> {
+    json: Result<Option<serde_json::Value>, Refusal>,
+    raw: &'b Bytes,
+}
+
 fn rest(
     state: &mut State,
     head: &request::Parts,
     method: Method,
     mut path: Vec<String>,
     query: Vec<(String, String)>,
-    json: Result<Option<serde_json::Value>, Refusal>,
-    raw: &Bytes,
+    body: Body<'_>,
     now: Millis,
 ) -> Result<Answer, Refusals> {
     let version = parse_version(&path[2]);
@@ -229,8 +242,8 @@ fn rest(
         path,
         query,
         headers: &head.headers,
-        body: json?,
-        raw: raw.clone(),
+        body: body.json?,
+        raw: body.raw.clone(),
         version,
         now,
     };
@@ -325,7 +338,7 @@ fn write(head: &request::Parts, reply: Reply) -> Response {
         csv,
     } = reply.answer;
     let (content_type, bytes) = match body {
-        _ if csv.is_some() => ("text/csv", csv.unwrap_or_default()),
+        _ if csv.is_some() => ("text/csv", csv.unwrap_or_default().into_vec()),
         Some(serde_json::Value::String(page)) if reply.format != Format::Json => {
             let content_type = match reply.format {
                 Format::Xml => "text/xml; charset=utf-8",

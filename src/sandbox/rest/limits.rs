@@ -30,6 +30,8 @@ pub(super) fn resources(state: &State, call: &Call<'_>) -> Answer {
         "limits",
         "composite",
         "jobs",
+        "search",
+        "parameterizedSearch",
         "tooling",
         "ui-api",
     ];

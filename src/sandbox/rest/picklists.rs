@@ -1,6 +1,8 @@
 //! Picklist values by record type, which describe does not have.
 //! Source: User Interface API guide, "Get Values for All Picklist Fields of a Record Type".
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value as Json, json};
 
 use super::call::{Answer, Call, Outcome};
@@ -50,7 +52,7 @@ pub(super) fn of_record_type(
         let values: Vec<Json> = active.map(|value| entry(value)).collect();
         Some((field.name.to_string(), picklist(field, &values, &base)))
     });
-    let fields = Map::from_iter(fields);
+    let fields: Map<String, Json> = fields.collect();
     Ok(Answer::ok(
         json!({ "eTag": etag(&fields), "picklistFieldValues": fields }),
     ))
@@ -75,6 +77,5 @@ fn entry(value: &str) -> Json {
 fn etag(fields: &Map<String, Json>) -> String {
     let text = Json::Object(fields.clone()).to_string();
     let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    let hex = hash.as_ref().iter().take(16);
-    hex.map(|byte| format!("{byte:02x}")).collect()
+    URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::call::{Answer, Call, Outcome};
+use super::columns;
 use crate::model::Millis;
 use crate::sandbox::errors::Refusal;
 use crate::sandbox::handle::State;
@@ -45,6 +46,13 @@ pub(super) fn start(state: &mut State, call: &Call<'_>, with_deleted: bool) -> O
         .parameter("q")
         .ok_or_else(|| Refusal::plain("MALFORMED_QUERY", "A query string has to be specified"))?;
     let query = compile(&state.org, text)?;
+    if call.parameter("columns") == Some("true") {
+        let paths: &[Path] = match &query.select {
+            Select::Count => &[],
+            Select::Fields(paths) => paths,
+        };
+        return Ok(columns::describe(&state.org, query.object, paths));
+    }
     let rows = query.find(&state.org, with_deleted);
     let paths = match query.select {
         Select::Count => {

@@ -4,7 +4,7 @@ use super::call::{Answer, Call, Outcome};
 use super::route::Route;
 use super::{
     batch, bulk, changes, collections, composite, describe, graph, limits, picklists, query, rows,
-    tooling, tree,
+    search, tooling, tree,
 };
 use crate::sandbox::errors::Refusal;
 use crate::sandbox::handle::State;
@@ -75,7 +75,7 @@ fn dispatch(state: &mut State, call: &Call<'_>) -> Outcome {
         Route::Query { with_deleted } => query::start(state, call, with_deleted),
         Route::QueryMore(locator) => query::more(state, call, locator),
         Route::IngestJobs if is_write => bulk::create(state, call),
-        Route::IngestJobs => bulk::list(state, call),
+        Route::IngestJobs => Ok(bulk::list(state, call)),
         Route::IngestJob(id) => match call.method.as_str() {
             "PATCH" => bulk::abort_or_close(state, call, id),
             "DELETE" => bulk::delete(state, id),
@@ -84,13 +84,15 @@ fn dispatch(state: &mut State, call: &Call<'_>) -> Outcome {
         Route::IngestUpload(id) => bulk::upload(state, call, id),
         Route::IngestResults(id, wanted) => bulk::results(state, id, wanted),
         Route::QueryJobs if is_write => bulk::create_query(state, call),
-        Route::QueryJobs => bulk::list_queries(state),
+        Route::QueryJobs => Ok(bulk::list_queries(state)),
         Route::QueryJob(id) => match call.method.as_str() {
             "PATCH" => bulk::abort_query(state, call, id),
             "DELETE" => bulk::delete_query(state, id),
             _ => bulk::poll_query(state, call, id),
         },
         Route::QueryResults(id) => bulk::query_results(state, call, id),
+        Route::Search => search::by_sosl(state, call),
+        Route::ParameterizedSearch => search::by_parameters(state, call),
         Route::ToolingQuery => tooling::query(state, call),
         Route::ToolingFields => tooling::create(state, call),
         Route::ToolingField(id) => tooling::by_id(state, call, id),

@@ -42,6 +42,8 @@ pub(super) enum Route<'a> {
     QueryJobs,
     QueryJob(&'a str),
     QueryResults(&'a str),
+    Search,
+    ParameterizedSearch,
     ToolingQuery,
     ToolingFields,
     ToolingField(&'a str),
@@ -101,6 +103,8 @@ impl<'a> Route<'a> {
             (2, ["jobs", "query", ..]) => Self::QueryJobs,
             (3, ["jobs", "query", id, ..]) => Self::QueryJob(id),
             (4, ["jobs", "query", id, "results", ..]) => Self::QueryResults(id),
+            (1, ["search", ..]) => Self::Search,
+            (1, ["parameterizedSearch", ..]) => Self::ParameterizedSearch,
             (2, ["tooling", "query", ..]) => Self::ToolingQuery,
             (3, ["tooling", "sobjects", "CustomField", ..]) => Self::ToolingFields,
             (4, ["tooling", "sobjects", "CustomField", id, ..]) => Self::ToolingField(id),
@@ -134,21 +138,26 @@ impl<'a> Route<'a> {
             | Self::QueryMore(_)
             | Self::IngestResults(..)
             | Self::QueryResults(_)
+            | Self::Search
             | Self::ToolingQuery
             | Self::ToolingField(_)
             | Self::Picklists { .. }
             | Self::Limits => &["GET", "HEAD"],
-            Self::IngestJobs | Self::QueryJobs => &["GET", "HEAD", "POST"],
-            Self::IngestJob(_) | Self::QueryJob(_) => &["GET", "HEAD", "PATCH", "DELETE"],
             Self::IngestUpload(_) => &["PUT"],
-            Self::ToolingFields => &["POST"],
-            Self::Object(_) | Self::CollectionOf(_) => &["GET", "HEAD", "POST"],
+            Self::IngestJobs
+            | Self::QueryJobs
+            | Self::ParameterizedSearch
+            | Self::Object(_)
+            | Self::CollectionOf(_) => &["GET", "HEAD", "POST"],
             Self::Row { id: "Id", .. }
+            | Self::ToolingFields
             | Self::Composite
             | Self::Graph
             | Self::Batch
             | Self::Tree(_) => &["POST"],
-            Self::Row { .. } | Self::RowByKey { .. } => &["GET", "HEAD", "PATCH", "DELETE"],
+            Self::Row { .. } | Self::RowByKey { .. } | Self::IngestJob(_) | Self::QueryJob(_) => {
+                &["GET", "HEAD", "PATCH", "DELETE"]
+            }
             Self::Collection => &["POST", "PATCH", "DELETE"],
             Self::CollectionByKey { .. } => &["PATCH"],
         }
@@ -190,6 +199,7 @@ impl<'a> Route<'a> {
             (Self::IngestJobs | Self::QueryJobs, _) => "bulk_query_create",
             (Self::QueryJob(_), _) => "bulk_query_poll",
             (Self::QueryResults(_), _) => "bulk_query_results",
+            (Self::Search | Self::ParameterizedSearch, _) => "search",
             (Self::ToolingQuery, _) => "tooling_query",
             (Self::ToolingFields, _) => "tooling_create",
             (Self::ToolingField(_), _) => "tooling_read",

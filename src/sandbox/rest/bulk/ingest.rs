@@ -255,7 +255,7 @@ pub(in crate::sandbox::rest) fn poll(state: &mut State, call: &Call<'_>, id: &st
         job.head.polls += 1;
         let share = job.head.share(polls);
         with_job(state, id, |state, job| {
-            work::advance(state, job, share, call.now)
+            work::advance(state, job, share, call.now);
         });
     }
     let job = state.jobs.ingest.iter().find(|job| job.head.id == id);
@@ -265,7 +265,7 @@ pub(in crate::sandbox::rest) fn poll(state: &mut State, call: &Call<'_>, id: &st
 }
 
 /// `GET /jobs/ingest`: all that are kept, newest first, on one page.
-pub(in crate::sandbox::rest) fn list(state: &State, call: &Call<'_>) -> Outcome {
+pub(in crate::sandbox::rest) fn list(state: &State, call: &Call<'_>) -> Answer {
     let wanted = call.parameter("jobType").unwrap_or("V2Ingest");
     let jobs = state.jobs.ingest.iter().rev();
     let jobs: Json = jobs
@@ -276,9 +276,7 @@ pub(in crate::sandbox::rest) fn list(state: &State, call: &Call<'_>) -> Outcome 
             shown
         })
         .collect();
-    Ok(Answer::ok(
-        json!({ "done": true, "records": jobs, "nextRecordsUrl": null }),
-    ))
+    Answer::ok(json!({ "done": true, "records": jobs, "nextRecordsUrl": null }))
 }
 
 /// `DELETE /jobs/ingest/750…`

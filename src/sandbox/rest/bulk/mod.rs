@@ -135,7 +135,7 @@ pub struct Jobs {
     queries: Vec<query::QueryJob>,
     /// Batches of ingest jobs, and query jobs, of the last 24 hours.
     batches: VecDeque<(Millis, u64)>,
-    query_jobs: VecDeque<(Millis, u64)>,
+    query_starts: VecDeque<(Millis, u64)>,
 }
 
 impl Jobs {
@@ -158,7 +158,7 @@ impl Jobs {
             let recent = log.iter().filter(|(at, _)| now.since(*at) < DAY);
             recent.map(|(_, count)| count).sum()
         };
-        (used(&self.batches), used(&self.query_jobs))
+        (used(&self.batches), used(&self.query_starts))
     }
 
     fn is_idle(&self) -> bool {
@@ -186,7 +186,7 @@ pub(super) fn settle(state: &mut State, now: Millis) {
         .collect();
     for id in ids {
         ingest::with_job(state, id, |state, job| {
-            work::advance(state, job, (1, 1), now)
+            work::advance(state, job, (1, 1), now);
         });
     }
     let State { jobs, org, .. } = state;

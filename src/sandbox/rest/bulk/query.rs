@@ -111,7 +111,7 @@ pub(in crate::sandbox::rest) fn create(state: &mut State, call: &Call<'_>) -> Ou
     };
     let answer = job.describe(&state.org);
     state.jobs.queries.push(job);
-    state.jobs.query_jobs.push_back((call.now, 1));
+    state.jobs.query_starts.push_back((call.now, 1));
     Ok(Answer::ok(answer))
 }
 
@@ -178,12 +178,10 @@ pub(in crate::sandbox::rest) fn poll(state: &mut State, call: &Call<'_>, id: &st
 }
 
 /// `GET /jobs/query`
-pub(in crate::sandbox::rest) fn list(state: &State) -> Outcome {
+pub(in crate::sandbox::rest) fn list(state: &State) -> Answer {
     let jobs = state.jobs.queries.iter().rev();
     let jobs: Json = jobs.map(|job| job.describe_progress(&state.org)).collect();
-    Ok(Answer::ok(
-        json!({ "done": true, "records": jobs, "nextRecordsUrl": null }),
-    ))
+    Answer::ok(json!({ "done": true, "records": jobs, "nextRecordsUrl": null }))
 }
 
 /// `PATCH /jobs/query/750…` `{"state": "Aborted"}`

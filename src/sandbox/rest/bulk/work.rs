@@ -247,17 +247,15 @@ fn write_row(
             let id = known_id(id)?;
             Ok((update_row(state, object, id, fields, write)?, false))
         }
-        Operation::Upsert(None) => match id {
-            Some(id) => {
-                let id = known_id(Some(id))?;
-                Ok((update_row(state, object, id, fields, write)?, false))
-            }
-            None => {
-                lock(state, None)?;
-                let draft = Draft::read(state.org.object(object), fields)?;
-                Ok((state.org.create(object, draft, write)?, true))
-            }
-        },
+        Operation::Upsert(None) if id.is_some() => {
+            let id = known_id(id)?;
+            Ok((update_row(state, object, id, fields, write)?, false))
+        }
+        Operation::Upsert(None) => {
+            lock(state, None)?;
+            let draft = Draft::read(state.org.object(object), fields)?;
+            Ok((state.org.create(object, draft, write)?, true))
+        }
         Operation::Upsert(Some(key)) => {
             if let Some(id) = id {
                 let name = &state.org.object(object).at(key).name;

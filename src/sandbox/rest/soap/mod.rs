@@ -51,21 +51,22 @@ impl Fault {
     }
 
     fn to_xml(&self) -> String {
-        let mut fault =
-            tag("faultcode", Some(&self.code)) + &tag("faultstring", Some(&self.message));
-        if let Some(code) = self.code.strip_prefix("sf:") {
+        let code = tag("faultcode", Some(&self.code));
+        let text = tag("faultstring", Some(&self.message));
+        let detail = self.code.strip_prefix("sf:").map(|code| {
             let message = self.message.split_once(": ").map_or("", |(_, text)| text);
             let kind = match code {
                 "INVALID_LOGIN" => "LoginFault",
                 _ => "UnexpectedErrorFault",
             };
-            fault += &format!(
+            format!(
                 "<detail><sf:{kind} xsi:type=\"sf:{kind}\">{}{}</sf:{kind}></detail>",
                 tag("sf:exceptionCode", Some(code)),
                 tag("sf:exceptionMessage", Some(message)),
-            );
-        }
-        format!("<soapenv:Fault>{fault}</soapenv:Fault>")
+            )
+        });
+        let detail = detail.unwrap_or_default();
+        format!("<soapenv:Fault>{code}{text}{detail}</soapenv:Fault>")
     }
 }
 
