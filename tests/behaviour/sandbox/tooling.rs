@@ -120,7 +120,7 @@ async fn a_field_that_cannot_be_is_not_made() {
         .await;
     assert_eq!(changed.status, 204, "{}", changed.text);
     make(&org, "Lead.Late__c", key()).await.assert_refused(
-        400,
+        403,
         "INSUFFICIENT_ACCESS_OR_READONLY",
         "CustomField",
     );

@@ -110,6 +110,9 @@ try {
     ['sobject', 'describe', ...at, '--sobject', 'Lead'],
     ({ result }) => result?.fields.some((field) => field.name === 'Leadstream_Id__c' && field.externalId),
   );
+  // Tried by hand with this version; see docs/SANDBOX.md.
+  console.log('not to be had over http to loopback: sf org login sfdx-url (always https), sf org login jwt');
+  console.log('(sends exp in milliseconds, which the sandbox refuses), sf org login web (opens a browser)');
   console.log('all held');
   process.exitCode = 0;
 } catch (error) {
