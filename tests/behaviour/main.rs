@@ -27,6 +27,7 @@ mod harness;
 mod replay;
 mod report;
 mod retention;
+mod salesforce_command;
 mod store_command;
 mod store_file;
 mod sync;

@@ -77,6 +77,17 @@ async fn look_and_make(
         finish(args, config, &plan, &[], &[]);
         return Exit::Success;
     }
+    if let PermissionSet::Unknown { .. } = &plan.set {
+        // A field that nobody is allowed to see is worse than none: it looks as if it were missing.
+        let left = clicks(&fields, args.permission_set.as_deref());
+        if args.json {
+            output::line(&told(&plan, &[], &left, "incomplete").to_string());
+        } else {
+            output::error_line("Nothing was written. By hand it is:\n");
+            say_clicks(&left);
+        }
+        return Exit::Failure;
+    }
     if !args.yes && !is_told_yes(args).await {
         if args.json {
             output::line(&told(&plan, &[], &[], "not_confirmed").to_string());
