@@ -44,7 +44,7 @@ fn any_of(names: &BTreeMap<String, String>, fields: &[&str]) -> String {
 fn is_named(row: &Map, name: &str, fields: &[&str]) -> bool {
     let by_id = to_18(name).is_some_and(|id| Some(id) == to_18(text(row, "Id")));
     let is = |field: &&str| text(row, field).to_lowercase() == name.to_lowercase();
-    by_id || fields.iter().any(|field| is(&field))
+    by_id || fields.iter().any(is)
 }
 
 async fn check_owners(asking: &mut Asking<'_>, owners: &BTreeMap<String, String>) {

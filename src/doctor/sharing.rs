@@ -15,7 +15,7 @@ pub(super) async fn check(asking: &mut Asking<'_>) {
         return;
     }
     match views_all(asking).await {
-        Some(true) => {}
+        Some(true) | None => {}
         Some(false) if access == "None" => {
             let message = "leads are private in this org, and the integration user sees its own only: \
                            a lead of somebody else is made once more";
@@ -28,7 +28,6 @@ pub(super) async fn check(asking: &mut Asking<'_>) {
                  > Sharing Settings), it needs it: {VIEW_ALL}"
             ),
         ),
-        None => {}
     }
 }
 

@@ -58,16 +58,25 @@ pub async fn apply(client: &Client, plan: &Plan, mut tell: impl FnMut(&Applied))
         PermissionSet::NotNeeded => return applied,
         PermissionSet::Existing { id, name } => Some((id.clone(), name.clone())),
         PermissionSet::Unknown { .. } => None,
-        PermissionSet::New { name, user } => {
-            let fields = map(json!({ "Name": name, "Label": name }));
-            match client.create_setup("PermissionSet", &fields).await {
-                Ok(id) => {
-                    note("permission_set", name.clone(), Outcome::Done);
-                    let fields = map(json!({ "AssigneeId": user, "PermissionSetId": id }));
-                    let assigned = client.create_setup("PermissionSetAssignment", &fields);
-                    let outcome = outcome(assigned.await.map(drop));
+        PermissionSet::New { name, user, id } => {
+            let made = if let Some(id) = id {
+                Ok(id.clone())
+            } else {
+                let fields = map(json!({ "Name": name, "Label": name }));
+                client.create_setup("PermissionSet", &fields).await
+            };
+            match made {
+                Ok(made) => {
+                    let is_there = id.is_some();
+                    let outcome = if is_there {
+                        Outcome::There
+                    } else {
+                        Outcome::Done
+                    };
+                    note("permission_set", name.clone(), outcome);
+                    let outcome = assign(client, &made, user).await;
                     note("assignment", format!("{name} to the user {user}"), outcome);
-                    Some((id, name.clone()))
+                    Some((made, name.clone()))
                 }
                 Err(error) => {
                     note("permission_set", name.clone(), refused(&error));
@@ -88,6 +97,12 @@ pub async fn apply(client: &Client, plan: &Plan, mut tell: impl FnMut(&Applied))
         note("field_permission", field.full_name() + &in_set, outcome);
     }
     applied
+}
+
+async fn assign(client: &Client, set: &str, user: &str) -> Outcome {
+    let fields = map(json!({ "AssigneeId": user, "PermissionSetId": set }));
+    let assigned = client.create_setup("PermissionSetAssignment", &fields);
+    outcome(assigned.await.map(drop))
 }
 
 async fn make(client: &Client, field: &FieldPlan) -> Outcome {

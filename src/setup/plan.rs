@@ -41,12 +41,14 @@ pub enum PermissionSet {
         /// Its API name.
         name: String,
     },
-    /// One that is made and assigned to the user.
+    /// Ours, which the user does not have yet: it is assigned to it, and made before that.
     New {
         /// Its API name.
         name: String,
         /// The integration user.
         user: String,
+        /// Its id, if it is there already.
+        id: Option<String>,
     },
     /// It cannot be told which.
     Unknown {
@@ -136,7 +138,7 @@ pub async fn plan(
     } else {
         PermissionSet::NotNeeded
     };
-    if let PermissionSet::Existing { id, .. } = &set {
+    if let PermissionSet::Existing { id, .. } | PermissionSet::New { id: Some(id), .. } = &set {
         add_permissions(client, id, &mut fields).await;
     }
     Ok(Plan {
@@ -219,26 +221,33 @@ async fn find_set(client: &Client, named: Option<&str>) -> PermissionSet {
     };
     let chosen = match rows.as_slice() {
         [] => {
+            let soql = format!(
+                "SELECT Id FROM PermissionSet WHERE Name = {}",
+                quote(OWN_SET)
+            );
+            let found = client.query(&soql, 1).await;
             return PermissionSet::New {
                 name: OWN_SET.to_owned(),
                 user,
+                // If it cannot be looked for, making it says whether it is there.
+                id: found
+                    .ok()
+                    .and_then(|found| Some(text(found.rows.first()?, "Id"))),
             };
         }
         [row] => Some(row),
         rows => rows.iter().find(|row| name(row) == OWN_SET),
     };
-    match chosen {
-        Some(row) => PermissionSet::Existing {
-            id: text(row, "PermissionSetId"),
-            name: name(row),
-        },
-        None => {
-            let names: Vec<String> = rows.iter().map(name).collect();
-            unknown(format!(
-                "the integration user has several permission sets: {}",
-                names.join(", ")
-            ))
-        }
+    let Some(row) = chosen else {
+        let names: Vec<String> = rows.iter().map(name).collect();
+        return unknown(format!(
+            "the integration user has several permission sets: {}",
+            names.join(", ")
+        ));
+    };
+    PermissionSet::Existing {
+        id: text(row, "PermissionSetId"),
+        name: name(row),
     }
 }
 

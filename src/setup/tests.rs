@@ -40,11 +40,13 @@ async fn an_empty_org_gets_the_key_on_both_and_the_right_to_write_it() {
     org.http.then(described("Contact", json!([])));
     org.http.then(rows(json!([]))); // custom fields
     org.http.then(rows(json!([]))); // assigned permission sets
+    org.http.then(rows(json!([]))); // ours
     let plan = plan(&org.client, key_fields(), None).await.unwrap();
     assert!(plan.fields.iter().all(|field| field.make && field.grant));
     let own = PermissionSet::New {
         name: "Leadstream".to_owned(),
         user: "005xx000001SwiUAAS".to_owned(),
+        id: None,
     };
     assert_eq!(plan.set, own);
 
@@ -223,4 +225,28 @@ fn the_clicks_say_all_that_setup_does() {
     let lines = mapping_lines(|name| name == "GCLID__c");
     assert_eq!(lines.len(), 8);
     assert!(lines.contains(&"UTM_Source__c = { from = \"utm_source\" }".to_owned()));
+}
+
+#[tokio::test]
+async fn our_permission_set_that_nobody_has_is_assigned_and_not_made_again() {
+    let org = Org::new();
+    signed_in(&org);
+    let there = || json!([key("Leadstream_Id__c", false)]);
+    org.http.then(described("Lead", there()));
+    org.http.then(described("Contact", there()));
+    org.http.then(rows(json!([])));
+    org.http.then(rows(json!([])));
+    org.http.then(rows(json!([{ "Id": "0PS7" }])));
+    org.http.then(rows(json!([]))); // its field permissions
+    let plan = plan(&org.client, key_fields(), None).await.unwrap();
+    let before = org.http.sent().len();
+    for id in ["0Pa1", "01k1", "01k2"] {
+        org.http.then(made(id));
+    }
+    let applied = apply(&org.client, &plan, |_| {}).await;
+    assert!(applied.iter().all(Applied::is_well), "{applied:?}");
+    let sent = org.http.sent().split_off(before);
+    assert_eq!(sent.len(), 3);
+    let assigned = json!({ "AssigneeId": "005xx000001SwiUAAS", "PermissionSetId": "0PS7" });
+    assert_eq!(sent[0].json(), assigned);
 }

@@ -185,9 +185,12 @@ fn say_plan(plan: &Plan) {
         PermissionSet::Existing { name, .. } => {
             output::line(&format!("by:        the permission set {name}"));
         }
-        PermissionSet::New { name, .. } => output::line(&format!(
-            "by:        a new permission set {name}, assigned to the integration user"
-        )),
+        PermissionSet::New { name, id, .. } => {
+            let new = if id.is_none() { "a new" } else { "the" };
+            output::line(&format!(
+                "by:        {new} permission set {name}, assigned to the integration user"
+            ));
+        }
         PermissionSet::Unknown { reason } => output::error_line(&format!(
             "warning: {reason}; say which permission set it is: --permission-set NAME"
         )),
@@ -277,7 +280,7 @@ fn told(plan: &Plan, applied: &[Applied], left: &[String], state: &str) -> Value
     let set = match &plan.set {
         PermissionSet::NotNeeded => Value::Null,
         PermissionSet::Existing { name, .. } => json!({ "name": name, "make": false }),
-        PermissionSet::New { name, .. } => json!({ "name": name, "make": true }),
+        PermissionSet::New { name, id, .. } => json!({ "name": name, "make": id.is_none() }),
         PermissionSet::Unknown { reason } => json!({ "unknown": reason }),
     };
     let steps = applied.iter().map(|step| {

@@ -12,7 +12,7 @@ use super::super::sign_in_error::SignInError;
 use super::Edge;
 use super::hosts::may_be_instance;
 use super::kept::{Access, KeepError, Kept, TokenKeep, TokenText, name};
-use super::request::{Grant, Token, request_token};
+use super::request::{Grant, Tokens, request_token};
 use super::rotate::Unsaved;
 use super::sessions::Session;
 use crate::config::{SalesforceAuth, SalesforceConfig, Secret, SecretError, SecretRef};
@@ -73,7 +73,7 @@ impl Obtained {
         }
     }
 
-    pub fn fresh(token: Token) -> Self {
+    pub fn fresh(token: Tokens) -> Self {
         Self {
             access: token.access,
             is_fresh: true,

@@ -56,7 +56,7 @@ pub(super) enum Grant<'a> {
 
 /// What a token request brings.
 #[derive(Debug)]
-pub(super) struct Token {
+pub(super) struct Tokens {
     pub access: Access,
     /// Comes with a consent, and from then on where tokens rotate.
     pub refresh_token: Option<TokenText>,
@@ -66,7 +66,7 @@ pub(super) struct Token {
 }
 
 /// Asks until there is an answer other than that another request is being served.
-pub(super) async fn request_token(grant: &Grant<'_>, edge: &Edge) -> Result<Token, SignInError> {
+pub(super) async fn request_token(grant: &Grant<'_>, edge: &Edge) -> Result<Tokens, SignInError> {
     let mut tries = 1;
     loop {
         match request_once(grant, edge).await {
@@ -90,7 +90,7 @@ pub(super) fn endpoint(config: &SalesforceConfig, name: &str) -> Url {
     url
 }
 
-async fn request_once(grant: &Grant<'_>, edge: &Edge) -> Result<Token, TokenError> {
+async fn request_once(grant: &Grant<'_>, edge: &Edge) -> Result<Tokens, TokenError> {
     let form = form(&edge.config, grant, edge.clock.now())?;
     let request = Request::builder()
         .method(Method::POST)
@@ -149,7 +149,7 @@ async fn request_once(grant: &Grant<'_>, edge: &Edge) -> Result<Token, TokenErro
     if access.authorization().is_none() {
         return Err(SignInError::answer("the access_token is not one").into());
     }
-    Ok(Token {
+    Ok(Tokens {
         access,
         refresh_token: token.refresh_token.map(TokenText),
         scope: token.scope,

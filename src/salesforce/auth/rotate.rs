@@ -10,7 +10,7 @@ use super::super::sign_in_error::SignInError;
 use super::Edge;
 use super::kept::{Kept, TokenKeep, TokenText, name};
 use super::obtain::{Claim, ClaimError, Held, Look, Obtained, look, read_optional_secret};
-use super::request::{Grant, Token, request_token};
+use super::request::{Grant, Tokens, request_token};
 use crate::config::Secret;
 use crate::model::Millis;
 
@@ -26,7 +26,7 @@ const TRIES: u32 = 10;
 /// A new token that could not be kept yet.
 #[derive(Debug)]
 pub(super) struct Unsaved {
-    token: Token,
+    token: Tokens,
     kept: Kept,
     version: i64,
     /// The refresh token that it was had for.
@@ -78,7 +78,7 @@ impl Held {
         kept: &Kept,
         secret: Option<Secret>,
         edge: &Edge,
-    ) -> Result<Token, SignInError> {
+    ) -> Result<Tokens, SignInError> {
         let token = kept
             .refresh_token
             .as_ref()
@@ -208,7 +208,7 @@ fn permit(found: &Look, now: Millis) -> Result<(), SignInError> {
 }
 
 /// What is kept after an answer.
-fn renewed(before: &Kept, token: &Token, now: Millis) -> Kept {
+fn renewed(before: &Kept, token: &Tokens, now: Millis) -> Kept {
     Kept {
         access: Some(token.access.clone()),
         refresh_token: token

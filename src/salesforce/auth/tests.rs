@@ -209,10 +209,10 @@ struct Shelf {
 #[async_trait]
 impl TokenKeep for Shelf {
     fn check(&self) -> Result<(), KeepError> {
-        match self.no_key {
-            true => Err(KeepError("there is no key".to_owned())),
-            false => Ok(()),
+        if self.no_key {
+            return Err(KeepError("there is no key".to_owned()));
         }
+        Ok(())
     }
 
     async fn load(&self, name: &str) -> Result<Option<KeptBytes>, KeepError> {
