@@ -212,12 +212,12 @@ mod tests {
         insta::assert_snapshot!(causes_text(&causes, None), @r"
         212 leads: Industry: the value is not in the picklist
           e.g. `Crypto` does not go into `Industry`: it is not in its list
-          2026-03-01T10:00:00Z to 2026-03-01T11:00:00Z
+          2026-03-01T10:00:00.000Z to 2026-03-01T11:00:00.000Z
           help: mend it
           after mending: leadstream replay --cause 'salesforce.picklist_value Lead.Industry'
 
         1 event: the body is no JSON
-          2026-03-01T10:00:00Z to 2026-03-01T11:00:00Z
+          2026-03-01T10:00:00.000Z to 2026-03-01T11:00:00.000Z
           help: mend it
           after mending: leadstream replay --cause 'event.unreadable it'\''s'
 

@@ -8,6 +8,7 @@ mod config_page;
 mod connector_samples;
 mod connectors_command;
 mod docs;
+mod drift;
 mod file_drop;
 mod healthcheck;
 mod org;

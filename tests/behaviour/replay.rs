@@ -26,7 +26,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn after_mending_the_configuration_all_dead_letters_arrive() {
+async fn after_mending_the_configuration_all_dead_letters_arrive_by_themselves() {
     let mut test = TestDaemon::with(setup(HELD)).await;
     test.post_and_end(&form_with(ANNA, &[("plan", "Gold")]), End::DeadLetter)
         .await;
@@ -36,7 +36,23 @@ async fn after_mending_the_configuration_all_dead_letters_arrive() {
     )
     .await;
     test.restart(setup(MENDED)).await;
+    test.until("they arrive", async || test.leads().len() == 2)
+        .await;
+    test.drained().await;
+    assert_eq!(test.ends(End::Synced).await, 2);
+    assert_eq!(test.dead_letters().await, []);
+    assert!(test.leads().iter().all(|lead| lead["Plan__c"] == "Pro"));
+}
 
+#[tokio::test]
+async fn all_dead_letters_are_tried_again_when_someone_says_so() {
+    let mut test = TestDaemon::with(setup(HELD)).await;
+    for email in ["anna@acme.example", "ben@acme.example"] {
+        test.post_and_end(&[("email", email), ("plan", "Gold")], End::DeadLetter)
+            .await;
+    }
+    // While no daemon runs, nobody else tries them.
+    test.stop().await;
     let output = test.command(&["replay", "--all-dead"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(
@@ -44,10 +60,9 @@ async fn after_mending_the_configuration_all_dead_letters_arrive() {
         "{}",
         text(&output.stdout)
     );
+    test.run().await;
     test.drained().await;
-    assert_eq!(test.ends(End::Synced).await, 2);
-    assert_eq!(test.dead_letters().await, []);
-    assert!(test.leads().iter().all(|lead| lead["Plan__c"] == "Pro"));
+    assert_eq!(test.ends(End::DeadLetter).await, 2);
 }
 
 #[tokio::test]
@@ -58,13 +73,26 @@ async fn one_is_replayed_by_its_receipt() {
         .await;
     let other = [("email", "ben@acme.example"), ("plan", "Gold")];
     let other = test.post_and_end(&other, End::DeadLetter).await;
-    test.restart(setup(MENDED)).await;
-
+    let stopped_at = async |test: &TestDaemon, event: &str| {
+        let letters = test.dead_letters().await;
+        let letter = letters
+            .iter()
+            .find(|letter| letter.event.to_string() == event);
+        letter.unwrap().at
+    };
+    let before = (
+        stopped_at(&test, &receipt).await,
+        stopped_at(&test, &other).await,
+    );
+    // While no daemon runs, nobody else tries them.
+    test.stop().await;
     let output = test.command(&["replay", &receipt]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    test.clock.advance(std::time::Duration::from_secs(1));
+    test.run().await;
     test.drained().await;
-    assert_eq!(test.lead()["Plan__c"], "Pro");
-    assert_eq!(test.dead_letter().await.event.to_string(), other);
+    assert!(stopped_at(&test, &receipt).await > before.0);
+    assert_eq!(stopped_at(&test, &other).await, before.1);
 }
 
 #[tokio::test]

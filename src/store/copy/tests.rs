@@ -133,7 +133,7 @@ const ROWS: &str = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 F
      INSERT INTO delivery SELECT id, id, 'salesforce_lead', '{}', CASE WHEN id < 2280 THEN 'done' \
      WHEN id = 2280 THEN 'sending' ELSE 'pending' END, 2, FALSE, 1, 1, 1, NULL, CASE WHEN id = 2280 THEN 511 END, '{}', 1 FROM lead; \
      INSERT INTO timeline SELECT id, id, NULL, 1, 'created', '{}' FROM lead; \
-     INSERT INTO dead_letter VALUES (1, 2, 0, 'demo', 2, NULL, 'code', 'm', 'h', 5, 6); \
+     INSERT INTO dead_letter VALUES (1, 2, 0, 'demo', 2, NULL, 'code', 'm', 'h', 5, 6, 'code'); \
      INSERT INTO ledger VALUES ('a_b', 'synced', 3), ('aB', 'merged', 4), ('é', 'synced', 5); \
      INSERT INTO leaving VALUES (3), (5); INSERT INTO replay VALUES (2000); \
      DELETE FROM submission WHERE event_id = 2000; \

@@ -118,9 +118,11 @@ async fn a_last_name_of_two_words_is_still_the_same_persons() {
 async fn the_same_form_twice_is_one_touch_and_no_second_call() {
     let test = TestDaemon::start().await;
     test.post_and_end(ANNA, End::Synced).await;
-    let calls = test.sandbox.calls().api;
+    // What the org's objects are made of is read whenever that is due.
+    let calls = || test.sandbox.calls().api - test.calls("describe");
+    let before = calls();
     test.post_and_end(ANNA, End::Merged).await;
-    assert_eq!(test.sandbox.calls().api, calls);
+    assert_eq!(calls(), before);
     assert_eq!(test.leads().len(), 1);
 }
 
