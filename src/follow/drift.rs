@@ -263,7 +263,7 @@ impl Drift {
         let state = self.state.lock();
         let readable = state.loaded.contains_key(&watched.object);
         let mark = marks.get(&watched.object).filter(|_| readable);
-        let due = look(
+        look(
             mark,
             &when::Need {
                 first: !state.checked.contains_key(&watched.object),
@@ -276,8 +276,7 @@ impl Drift {
                 held,
             },
             now,
-        );
-        due
+        )
     }
 
     async fn look(
@@ -370,7 +369,7 @@ impl Drift {
         };
         let changed = before.as_deref() != Some(&*object);
         let other_mapping = mark.is_some_and(|mark| mark.mapping != watched.hash());
-        let problems = self.judge(watched, before.as_deref(), &object, known, now);
+        let problems = judge(watched, before.as_deref(), &object, known, now);
         let mark = DescribeMark {
             object: watched.object.clone(),
             last_modified,
@@ -426,63 +425,6 @@ impl Drift {
         }))
     }
 
-    /// The problems of an object now, with what is known of each.
-    fn judge(
-        &self,
-        watched: &Watched,
-        before: Option<&Describe>,
-        object: &Describe,
-        known: &[OrgProblem],
-        now: Millis,
-    ) -> Vec<OrgProblem> {
-        let old: Vec<Problem> = before
-            .map(|before| watched.check(before))
-            .unwrap_or_default();
-        let mut problems: Vec<OrgProblem> = Vec::new();
-        for mut problem in watched.check(object) {
-            let is_same =
-                |other: &Problem| other.code == problem.code && other.about == problem.about;
-            let mut drifted = before.is_some() && !old.iter().any(is_same);
-            let field = problem.about.split_once('.').map(|(_, field)| field);
-            if drifted
-                && problem.code == "doctor.field_missing"
-                && let (Some(before), Some(field)) = (before, field)
-                && let Some(renamed) = schema::renamed(before, object, field)
-            {
-                problem.hint = format!(
-                    "it seems that it is called `{}` (\"{}\") now: {}",
-                    renamed.name, renamed.label, problem.hint
-                );
-            }
-            let mut since = now;
-            let mut problem = OrgProblem {
-                object: watched.object.clone(),
-                code: problem.code.to_owned(),
-                about: problem.about,
-                // A field that is gone holds every lead that brings a value for it.
-                is_error: problem.severity == Severity::Error || drifted,
-                drifted,
-                message: problem.message,
-                hint: problem.hint,
-                since,
-            };
-            if let Some(known) = known.iter().find(|known| same(known, &problem)) {
-                since = known.since;
-                drifted |= known.drifted;
-                if known.drifted {
-                    problem.hint.clone_from(&known.hint);
-                }
-                problem.is_error |= known.drifted;
-            }
-            problem.since = since;
-            problem.drifted = drifted;
-            if !problems.iter().any(|other| same(other, &problem)) {
-                problems.push(problem);
-            }
-        }
-        problems
-    }
-
     /// Lets what stopped for `cause` go again.
     async fn release(&self, cause: &str) -> Result<u64, StoreError> {
         let events = self.store.dead_events(cause, None, MOST_RELEASED).await?;
@@ -496,6 +438,61 @@ impl Drift {
         );
         Ok(released)
     }
+}
+
+/// The problems of an object now, with what is known of each.
+fn judge(
+    watched: &Watched,
+    before: Option<&Describe>,
+    object: &Describe,
+    known: &[OrgProblem],
+    now: Millis,
+) -> Vec<OrgProblem> {
+    let old: Vec<Problem> = before
+        .map(|before| watched.check(before))
+        .unwrap_or_default();
+    let mut problems: Vec<OrgProblem> = Vec::new();
+    for mut problem in watched.check(object) {
+        let is_same = |other: &Problem| other.code == problem.code && other.about == problem.about;
+        let mut drifted = before.is_some() && !old.iter().any(is_same);
+        let field = problem.about.split_once('.').map(|(_, field)| field);
+        if drifted
+            && problem.code == "doctor.field_missing"
+            && let (Some(before), Some(field)) = (before, field)
+            && let Some(renamed) = schema::renamed(before, object, field)
+        {
+            problem.hint = format!(
+                "it seems that it is called `{}` (\"{}\") now: {}",
+                renamed.name, renamed.label, problem.hint
+            );
+        }
+        let mut since = now;
+        let mut problem = OrgProblem {
+            object: watched.object.clone(),
+            code: problem.code.to_owned(),
+            about: problem.about,
+            // A field that is gone holds every lead that brings a value for it.
+            is_error: problem.severity == Severity::Error || drifted,
+            drifted,
+            message: problem.message,
+            hint: problem.hint,
+            since,
+        };
+        if let Some(known) = known.iter().find(|known| same(known, &problem)) {
+            since = known.since;
+            drifted |= known.drifted;
+            if known.drifted {
+                problem.hint.clone_from(&known.hint);
+            }
+            problem.is_error |= known.drifted;
+        }
+        problem.since = since;
+        problem.drifted = drifted;
+        if !problems.iter().any(|other| same(other, &problem)) {
+            problems.push(problem);
+        }
+    }
+    problems
 }
 
 fn same(one: &OrgProblem, other: &OrgProblem) -> bool {

@@ -1,6 +1,7 @@
 //! Why a delivery stopped, as a text that all have in common that one fix cures: the code, the field,
 //! and the value if the configuration wrote it. Pure.
 
+use std::fmt::Write as _;
 use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher24;
@@ -67,7 +68,8 @@ pub fn of(why: &Explanation, secret: [u8; 16]) -> String {
     if why.code == VALIDATION_RULE {
         let mut hasher = SipHasher24::new_with_key(&secret);
         hasher.write(why.message.as_bytes());
-        cause.push_str(&format!(" #{:08x}", hasher.finish() as u32));
+        // Writing to a String cannot fail.
+        let _ = write!(cause, " #{:08x}", hasher.finish() as u32);
     }
     cause
 }
@@ -194,8 +196,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::salesforce::ApiError;
     use crate::salesforce::testing::config;
-    use crate::salesforce::{ApiError, Class};
 
     fn error(json: Value) -> Explanation {
         let error: ApiError = serde_json::from_value(json).unwrap();
@@ -255,7 +257,6 @@ mod tests {
         assert!(OF_STALE_SCHEMA.is_sorted());
         assert!(OF_STALE_SCHEMA.iter().all(|code| is_of_schema(code)));
         assert!(!is_of_schema("salesforce.duplicate_value"));
-        let _ = Class::FixData;
     }
 
     fn lead(plan: Value) -> Describe {

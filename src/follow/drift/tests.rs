@@ -77,10 +77,11 @@ fn lead(fields: &[Value]) -> Answer {
     let mut all = vec![field("LastName", "Last Name")];
     all.extend(fields.iter().cloned());
     let lead = json!({ "name": "Lead", "createable": true, "updateable": true, "fields": all });
-    let mut answer = json_answer(200, lead).unwrap();
-    let date = HeaderValue::from_static("Sun, 01 Mar 2026 10:00:00 GMT");
-    answer.headers_mut().insert("Last-Modified", date);
-    Ok(answer)
+    json_answer(200, lead).map(|mut answer| {
+        let date = HeaderValue::from_static("Sun, 01 Mar 2026 10:00:00 GMT");
+        answer.headers_mut().insert("Last-Modified", date);
+        answer
+    })
 }
 
 fn mapped() -> Value {
