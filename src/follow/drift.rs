@@ -20,7 +20,7 @@ use siphasher::sip::SipHasher24;
 use tracing::{error, info, warn};
 
 use self::when::{Look, look};
-use crate::config::Config;
+use crate::config::{Config, ConvertedLead, ExistingContact};
 use crate::deliver::salesforce::Mapping;
 use crate::deliver::salesforce::cause::{Cause, is_of_schema};
 use crate::deliver::salesforce::schema::{self, ExpectedValue, Problem, Written};
@@ -44,6 +44,9 @@ const UNSIGNED_WAIT: Duration = Duration::from_secs(2);
 /// After a call that failed.
 const FAILED_WAIT: Duration = Duration::from_secs(5 * 60);
 
+/// An object that is hidden from the user.
+const HIDDEN_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The most events that go again at once; the rest goes with the next step.
 const MOST_RELEASED: usize = 100_000;
 
@@ -65,14 +68,28 @@ pub struct Watched {
 impl Watched {
     /// The objects that `config` writes to.
     pub fn all(config: &Config) -> Vec<Self> {
-        let mapping = Arc::new(Mapping::new(&config.salesforce));
-        vec![Self {
+        let org = &config.salesforce;
+        let mapping = Arc::new(Mapping::new(org));
+        let mut all = vec![Self {
             object: "Lead".to_owned(),
             expected: schema::expected_values(config, &mapping, "lead"),
             mapping,
-            external_id: Some(config.salesforce.external_id_field.clone()),
+            external_id: Some(org.external_id_field.clone()),
             creates: true,
-        }]
+        }];
+        let writes_contacts = org.existing.contact == ExistingContact::Update
+            || org.existing.converted == ConvertedLead::UpdateContact;
+        if writes_contacts {
+            let mapping = Arc::new(Mapping::of_contact(org));
+            all.push(Self {
+                object: "Contact".to_owned(),
+                expected: schema::expected_values(config, &mapping, "contact"),
+                mapping,
+                external_id: None,
+                creates: false,
+            });
+        }
+        all
     }
 
     /// Where it and `object` do not fit together.
@@ -112,6 +129,8 @@ struct State {
     checked: BTreeMap<String, Millis>,
     /// Which reading of them `Client::describes` has.
     loaded: BTreeMap<String, Millis>,
+    /// Objects that the org hides from the user, and when they are asked for again.
+    hidden: BTreeMap<String, Millis>,
     /// Looks for a doubt that brought nothing new, since the last that did.
     fruitless: u32,
     /// After a call that failed: not before then.
@@ -261,6 +280,13 @@ impl Drift {
         now: Millis,
     ) -> Look {
         let state = self.state.lock();
+        if state
+            .hidden
+            .get(&watched.object)
+            .is_some_and(|until| now < *until)
+        {
+            return Look::No;
+        }
         let readable = state.loaded.contains_key(&watched.object);
         let mark = marks.get(&watched.object).filter(|_| readable);
         look(
@@ -302,6 +328,10 @@ impl Drift {
                     all.changed += looked.changed;
                     all.released += looked.released;
                 }
+                Err(error) if !watched.creates && is_hidden(&error) => {
+                    self.hide(&watched.object);
+                    all.asked += 1;
+                }
                 Err(error) => failed = Some(error),
             }
         }
@@ -326,6 +356,22 @@ impl Drift {
             };
         }
         Ok(Some(Ok(all)))
+    }
+
+    /// An object that only some leads need is hidden: they are told so by Salesforce itself.
+    fn hide(&self, object: &str) {
+        let until = self.clock.now().after(HIDDEN_WAIT);
+        if self
+            .state
+            .lock()
+            .hidden
+            .insert(object.to_owned(), until)
+            .is_none()
+        {
+            warn!(
+                "{object} is hidden from the integration user: it cannot be written, nor its fields checked"
+            );
+        }
     }
 
     /// Asks for one object, checks it, keeps it, says what is new about it, and lets go what it holds
@@ -556,6 +602,17 @@ fn tell(
             info!(error.code = %over.code, about = %over.about, "over: mapping and org fit together here again");
         }
     }
+}
+
+/// Whether the org does not show the object that was asked for.
+fn is_hidden(error: &CallError) -> bool {
+    matches!(
+        error,
+        CallError::Refused {
+            status: 403 | 404,
+            ..
+        }
+    )
 }
 
 /// Code of the alarm.

@@ -186,8 +186,17 @@ impl Checking<'_> {
             "edit"
         };
         Some(Problem {
-            severity: Severity::Error,
-            code: "doctor.lead_not_writable",
+            // Only people who are there already need it.
+            severity: if self.written.creates {
+                Severity::Error
+            } else {
+                Severity::Warning
+            },
+            code: if self.written.creates {
+                "doctor.lead_not_writable"
+            } else {
+                "doctor.object_access"
+            },
             about: object.clone(),
             message: format!(
                 "the integration user may not {what} {}s",
