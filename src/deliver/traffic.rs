@@ -24,9 +24,6 @@ use crate::telemetry::{Metrics, StateLabel};
 /// How often calls are written down.
 const FLUSH_EVERY: Duration = Duration::from_secs(60);
 
-/// How often the mirror is polled unless the budget says otherwise.
-const MIRROR_EVERY: Duration = Duration::from_secs(60);
-
 /// Who may spend calls, and who has.
 #[derive(Debug)]
 pub struct Traffic {
@@ -83,7 +80,7 @@ impl Traffic {
             reserve: config.budget.reserve,
             linger: Duration::from_millis(config.linger_ms),
             batch_size: config.batch_size,
-            mirror_every: MIRROR_EVERY,
+            mirror_every: Duration::from_secs(config.mirror.interval_seconds),
         });
         Self {
             store,
