@@ -103,8 +103,11 @@ impl Traffic {
         let mut state = self.state.lock();
         state.waiting = waiting;
         let refused = self.client.out_of_calls_at();
-        if refused > state.refused_at {
-            state.governor.refused(now);
+        if let Some(at) = refused
+            && refused != state.refused_at
+        {
+            // When it was, not when we hear of it: a good answer since then outweighs it.
+            state.governor.refused(at);
         }
         state.refused_at = refused;
         let told = self.told();
@@ -392,6 +395,23 @@ mod tests {
         assert!(traffic.flush().await.is_err());
         assert_eq!(traffic.report().own, 1);
         assert_eq!(place.org.client.calls_made().take().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_good_answer_after_a_refusal_outweighs_it() {
+        let place = Place::new().await;
+        let traffic = place.traffic().await;
+        let refused =
+            json!([{ "errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded." }]);
+        place
+            .org
+            .http
+            .then(limits(403, refused, "api-usage=5000/5000"));
+        assert!(place.org.client.limits().await.is_err());
+        place.org.clock.advance(Duration::from_secs(1));
+        place.call("api-usage=1000/5000").await;
+        assert_ne!(traffic.decide(nothing()).lanes.high, Lane::Wait);
+        traffic.store.close().await;
     }
 
     #[tokio::test]
