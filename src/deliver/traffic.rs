@@ -127,7 +127,7 @@ impl Traffic {
     /// How often the org may be asked what changed; none while it may not.
     pub fn mirror_every(&self) -> Option<Duration> {
         let last = self.state.lock().last;
-        last.map_or(Some(MIRROR_EVERY), |last| last.mirror_every)
+        last.map_or(Some(Duration::ZERO), |last| last.mirror_every)
     }
 
     /// What was last decided, and what from.
@@ -401,8 +401,7 @@ mod tests {
     async fn a_good_answer_after_a_refusal_outweighs_it() {
         let place = Place::new().await;
         let traffic = place.traffic().await;
-        let refused =
-            json!([{ "errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded." }]);
+        let refused = json!([{ "errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded." }]);
         place
             .org
             .http
