@@ -152,19 +152,17 @@ impl<'a> Cause<'a> {
         if !is_of_schema(self.code) {
             return false;
         }
-        if before.is_some_and(|before| before == now) {
+        // What was never known before has not changed.
+        let Some(before) = before.filter(|before| *before != now) else {
             return false;
-        }
+        };
         let Some(name) = self.field else {
             return true;
         };
         let is_written = mapping
             .field(name)
             .is_some_and(|mapped| mapped.write != WritePolicy::Never);
-        let (before, now) = (
-            before.and_then(|before| before.field(name)),
-            now.field(name),
-        );
+        let (before, now) = (before.field(name), now.field(name));
         if before == now {
             return false;
         }
