@@ -223,7 +223,7 @@ impl Daemon {
         let deliver = background.spawn(supervisor.clone().keep(
             "deliver",
             loops_stopping.clone(),
-            async move |stopping| deliver.run(stopping).await,
+            async move |stopping| Box::pin(deliver.run(stopping)).await,
         ));
         let drift = Drift::new(
             Arc::clone(&store),

@@ -28,7 +28,7 @@ const PRIORITIES: [i64; 2] = [Priority::Normal as i64, Priority::Low as i64];
 impl Deliver {
     /// How many leads have to wait before bulk jobs are worth it.
     pub(super) fn bulk_threshold(&self) -> usize {
-        usize::try_from(self.client.config().bulk_threshold).unwrap_or(usize::MAX)
+        self.client.config().bulk_threshold
     }
 
     /// Whether so many wait.
@@ -140,7 +140,7 @@ impl Deliver {
             AssignmentRule::OnCreate => match self.loader.assignment_rule("Lead").await {
                 Ok(rule) => rule,
                 Err(error) => {
-                    self.fail_all(&rows, &error, sent);
+                    fail_all(&rows, &error, sent);
                     return Ok(());
                 }
             },
@@ -212,11 +212,11 @@ impl Deliver {
             }
         }
     }
+}
 
-    fn fail_all(&self, rows: &[(usize, Map)], error: &CallError, sent: &mut [Option<Sent>]) {
-        for (index, _) in rows {
-            sent[*index] = Some(Sent::failed(error, false));
-        }
+fn fail_all(rows: &[(usize, Map)], error: &CallError, sent: &mut [Option<Sent>]) {
+    for (index, _) in rows {
+        sent[*index] = Some(Sent::failed(error, false));
     }
 }
 

@@ -86,8 +86,10 @@ type Row = (
 );
 
 pub(super) const BY_KEYS: &str = "SELECT p.id, p.external_id, p.contact_id, p.master_id, p.is_converted, p.is_deleted, \
-     p.status, p.owner_id, p.opted_out, p.changed_at, k.key FROM org_key k JOIN org_person p ON p.id = k.id \
-     WHERE k.key {in $1} AND NOT p.is_deleted";
+     p.status, p.owner_id, p.opted_out, p.changed_at FROM org_person p \
+     WHERE p.id IN (SELECT k.id FROM org_key k WHERE k.key {in $1}) AND NOT p.is_deleted";
+
+pub(super) const IDS_BY_KEYS: &str = "SELECT k.key, k.id FROM org_key k WHERE k.key {in $1}";
 
 pub(super) const BY_IDS: &str = "SELECT p.id, p.external_id, p.contact_id, p.master_id, p.is_converted, p.is_deleted, \
      p.status, p.owner_id, p.opted_out, p.changed_at FROM {rows $1: id text} AS r JOIN org_person p ON p.id = r.id";
@@ -108,29 +110,21 @@ impl Store {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        type Found = (
-            String,
-            Option<String>,
-            Option<String>,
-            Option<String>,
-            bool,
-            bool,
-            Option<String>,
-            Option<String>,
-            i64,
-            i64,
-            i64,
-        );
         let mut reader = self.database.read().await?;
-        let rows: Vec<Found> = query(BY_KEYS)
-            .bind(Value::ids(keys.iter().map(|key| key.0)))
-            .all(&mut reader.connection())
+        let mut connection = reader.connection();
+        let hashes = || Value::ids(keys.iter().map(|key| key.0));
+        let found: Vec<(i64, String)> = query(IDS_BY_KEYS)
+            .bind(hashes())
+            .all(&mut connection)
             .await?;
-        let people = rows.into_iter().map(|row| {
-            let (a, b, c, d, e, f, g, h, i, j, key) = row;
-            (KeyHash(key), person((a, b, c, d, e, f, g, h, i, j)))
-        });
-        Ok(people.collect())
+        let rows: Vec<Row> = query(BY_KEYS).bind(hashes()).all(&mut connection).await?;
+        let people: HashMap<String, OrgPerson> = rows
+            .into_iter()
+            .map(person)
+            .map(|person| (person.id.clone(), person))
+            .collect();
+        let with_key = |(key, id): (i64, String)| Some((KeyHash(key), people.get(&id)?.clone()));
+        Ok(found.into_iter().filter_map(with_key).collect())
     }
 
     /// Those of `ids` that are known, by id.

@@ -29,7 +29,7 @@ const TABLES: [&str; 14] = [
     "org_key",
 ];
 
-const HOT: [&str; 26] = [
+const HOT: [&str; 27] = [
     inbox::UNPROCESSED,
     inbox::LISTED,
     inbox::TO_REPLAY,
@@ -53,6 +53,7 @@ const HOT: [&str; 26] = [
     cursors::BY_SOURCE,
     cursors::BY_KEY,
     org::BY_KEYS,
+    org::IDS_BY_KEYS,
     org::BY_IDS,
     org::DROP_KEYS,
     org::LEADS,

@@ -33,7 +33,7 @@ pub enum SalesforceCommand {
 /// Runs it.
 pub async fn run(command: SalesforceCommand, config_path: &Path) -> Exit {
     match command {
-        SalesforceCommand::Setup(args) => setup::run(&args, config_path).await,
+        SalesforceCommand::Setup(args) => Box::pin(setup::run(&args, config_path)).await,
         SalesforceCommand::Doctor(args) => doctor(&args, config_path).await,
         SalesforceCommand::Schema(args) => schema::run(&args, config_path).await,
     }

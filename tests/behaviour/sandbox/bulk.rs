@@ -342,7 +342,8 @@ async fn faults_lose_the_answer_of_an_upload_and_fail_jobs_half_way() {
         at_most: Some(1),
         ..Faults::default()
     });
-    let rows: String = (0..500).map(|n| format!("{n},Lee,Acme\n")).collect();
+    let rows: Vec<String> = (0..500).map(|n| format!("{n},Lee,Acme\n")).collect();
+    let rows = rows.concat();
     let csv = format!("Leadstream_Id__c,LastName,Company\n{rows}");
     let job = open(&org, upsert()).await;
     assert!(put(&org, &job, &csv).await.is_err(), "the answer is lost");
