@@ -18,6 +18,11 @@ pub fn error_line(text: &str) {
     write_line(&mut anstream::stderr().lock(), text);
 }
 
+/// Text to standard error, with no line's end of ours.
+pub fn error_part(text: &str) {
+    write_text(&mut anstream::stderr().lock(), text);
+}
+
 /// Whether standard output is a terminal that can be drawn on.
 pub fn stdout_can_be_drawn_on() -> bool {
     let stdout = std::io::stdout();

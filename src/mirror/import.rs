@@ -17,6 +17,9 @@ const ROWS: usize = 10_000;
 /// Rows in one transaction.
 const ROWS_AT_ONCE: usize = 1_000;
 
+/// How often the lease is renewed meanwhile.
+const SLICE: Duration = Duration::from_secs(2);
+
 /// How far before its beginning, by our clock, what changes is read after it: clocks differ, and rows
 /// commit later than their stamps say.
 const BEFORE: Duration = Duration::from_secs(60 * 60);
@@ -69,9 +72,15 @@ impl Mirror {
                 }
                 _ => {}
             }
-            self.clock.sleep(poll_pause(polls)).await;
+            // The lease is for seconds, and a job takes minutes.
+            let mut left = poll_pause(polls);
+            while !left.is_zero() {
+                let slice = left.min(SLICE);
+                self.clock.sleep(slice).await;
+                self.store.renew(lease).await?;
+                left = left.saturating_sub(slice);
+            }
             polls += 1;
-            self.store.renew(lease).await?;
         };
         loop {
             let page = self

@@ -1,6 +1,7 @@
 //! `leadstream salesforce …`: the org itself.
 
 mod doctor;
+mod import;
 mod schema;
 mod setup;
 
@@ -26,6 +27,9 @@ pub enum SalesforceCommand {
     Setup(setup::Args),
     /// Sign in, read only, and say what is missing. The same as `leadstream doctor`.
     Doctor(DoctorArgs),
+    /// Read the org's Leads and Contacts into the local index, so that people who are there already are
+    /// found. The daemon does so by itself; this does it now, and anew.
+    Import(import::Args),
     /// Show the org's fields, what goes where, and where the two do not fit together.
     Schema(schema::Args),
 }
@@ -35,6 +39,7 @@ pub async fn run(command: SalesforceCommand, config_path: &Path) -> Exit {
     match command {
         SalesforceCommand::Setup(args) => Box::pin(setup::run(&args, config_path)).await,
         SalesforceCommand::Doctor(args) => doctor(&args, config_path).await,
+        SalesforceCommand::Import(args) => import::run(&args, config_path).await,
         SalesforceCommand::Schema(args) => schema::run(&args, config_path).await,
     }
 }
