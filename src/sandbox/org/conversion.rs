@@ -382,6 +382,9 @@ impl Org {
             row.set(target, Some(value.clone()));
             changed = true;
         }
+        // As with "Require Validation for Converted Leads", which newer orgs have on.
+        self.check_required(object, &row)?;
+        self.validate(object, &row)?;
         self.check_unique(object, &row, write)?;
         if changed {
             row.touch(write);

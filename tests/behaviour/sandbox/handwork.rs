@@ -329,3 +329,82 @@ async fn history_tells_who_changed_what_if_it_is_kept() {
     assert_eq!(seen, expect);
     assert_eq!(rows["records"][1]["CreatedById"], rita.id().to_string());
 }
+
+#[tokio::test]
+async fn contacts_and_accounts_are_merged_with_what_belongs_to_them() {
+    let org = TestOrg::start().await;
+    let rita = org.sandbox.person("Rita Rep").unwrap();
+    let make = |object: &'static str, body: Json| {
+        let org = &org;
+        async move {
+            let path = format!("sobjects/{object}");
+            org.send("POST", &path, body).await.id()
+        }
+    };
+    let (kept, gone) = (
+        make("Account", json!({ "Name": "Acme" })).await,
+        make("Account", json!({ "Name": "Acme Ltd" })).await,
+    );
+    let person = |account: &str| json!({ "LastName": "Doe", "AccountId": account });
+    let (jane, twin) = (
+        make("Contact", person(&kept)).await,
+        make("Contact", person(&gone)).await,
+    );
+    let campaign = make("Campaign", json!({ "Name": "Fair" })).await;
+    let member = json!({ "CampaignId": campaign, "ContactId": twin });
+    let member = make("CampaignMember", member).await;
+    let task = make("Task", json!({ "Subject": "Call", "WhoId": twin })).await;
+
+    rita.merge("Account", &kept, &gone, &Map::new()).unwrap();
+    let accounts = org.sandbox.records("Contact");
+    assert!(accounts.iter().all(|contact| contact["AccountId"] == kept));
+    rita.merge("Contact", &jane, &twin, &Map::new()).unwrap();
+    let row = org
+        .get(&format!("sobjects/CampaignMember/{member}"))
+        .await
+        .json();
+    assert_eq!(
+        (&row["ContactId"], &row["LeadOrContactId"]),
+        (&json!(jane), &json!(jane))
+    );
+    let row = org.get(&format!("sobjects/Task/{task}")).await.json();
+    assert_eq!(row["WhoId"], jane);
+    let again = json!({ "CampaignId": campaign, "ContactId": jane });
+    org.send("POST", "sobjects/CampaignMember", again)
+        .await
+        .assert_refused(400, "DUPLICATE_VALUE", "Already a campaign member.");
+    let masters = org
+        .all("SELECT MasterRecordId FROM Contact WHERE IsDeleted = true")
+        .await;
+    assert_eq!(masters[0]["MasterRecordId"], jane);
+}
+
+#[tokio::test]
+async fn a_rule_of_contacts_stops_a_conversion_whole() {
+    let org = TestOrg::start().await;
+    let rule = json!({ "add_validation_rule": {
+        "object": "Contact", "name": "Mail", "message": "An address, please",
+        "when": [{ "field": "Email", "is": "blank" }],
+    } });
+    assert_eq!(org.send("POST", "/sandbox/setup", rule).await.status, 200);
+    let id = org.lead(json!({})).await;
+    let convert = || json!({ "as": "Rita Rep", "do": { "convert": { "lead": id } } });
+    let (status, refused) = org.by_hand(convert()).await;
+    assert_eq!(
+        (status, &refused["error"]),
+        (
+            400,
+            &json!("FIELD_CUSTOM_VALIDATION_EXCEPTION: An address, please")
+        )
+    );
+    assert_eq!(
+        (org.sandbox.count("Account"), org.sandbox.count("Contact")),
+        (0, 0)
+    );
+    let change = fields(json!({ "Email": "jane@example.com" }));
+    org.sandbox.edit("Lead", &id, &change).unwrap();
+    let (status, made) = org.by_hand(convert()).await;
+    assert_eq!(status, 200, "{made}");
+    assert!(made["contact"].as_str().unwrap().starts_with("003"));
+    assert_eq!(made["opportunity"], json!(null));
+}
