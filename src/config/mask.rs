@@ -125,10 +125,18 @@ struct Within {
     is_map: bool,
 }
 
-/// Whether nobody knows what a key holds: it is not ours, and not near one of ours that is harmless.
+/// Whether nobody knows what a key holds: it is not ours, and not near one of ours that is harmless;
+/// or it may as well have been meant for a secret, as `seet` is.
 fn is_unknown_key(key: &str) -> bool {
+    let may_be_secret = || {
+        let folded = key.to_lowercase();
+        let mut words = SECRET_WORDS.iter();
+        words.any(|word| strsim::osa_distance(&folded, word) <= 2)
+    };
     !SCHEMAS.keys.contains(key)
-        && suggest::closest(key, SCHEMAS.keys.iter().map(String::as_str)).is_none_or(is_secret_key)
+        && (may_be_secret()
+            || suggest::closest(key, SCHEMAS.keys.iter().map(String::as_str))
+                .is_none_or(is_secret_key))
 }
 
 fn mask_table(text: &str, table: &DeTable<'_>, within: Within, hidden: &mut Vec<Range<usize>>) {

@@ -17,7 +17,8 @@ use super::write::get;
 use crate::config::UnknownCampaign;
 use crate::model::{Joining, Millis, Note};
 use crate::salesforce::{
-    CallError, Class, Explanation, MAX_UPSERT, Map, RowResult, WriteHeaders, quote, to_18,
+    CallError, Class, Explanation, MAX_UPSERT, Map, QueryPage, RowResult, WriteHeaders, quote,
+    to_18,
 };
 
 const CAMPAIGN: &str = "Campaign";
@@ -181,7 +182,6 @@ impl Campaigns {
             // Another may have made one of that name at the same time: both then take the same.
             found.extend(read(sender, &missing).await?);
         }
-        read_statuses(sender, &mut found).await?;
         let mut known = self.known.lock();
         for name in asked {
             let key = name.to_lowercase();
@@ -252,8 +252,8 @@ impl Campaigns {
     }
 }
 
-/// The campaigns of those names or ids. Of several of one name the one that is active, then the one
-/// that was made last.
+/// The campaigns of those names or ids, with their statuses. Of several of one name the one that is
+/// active, then the one that was made last. One call for 50 names.
 async fn read(sender: &Sender<'_>, names: &[&str]) -> Result<BTreeMap<String, Known>, CallError> {
     let mut found = BTreeMap::new();
     for chunk in names.chunks(MOST_NAMES) {
@@ -262,36 +262,69 @@ async fn read(sender: &Sender<'_>, names: &[&str]) -> Result<BTreeMap<String, Kn
             values.map(quote).collect::<Vec<_>>().join(",")
         };
         let by_name = format!("Name IN ({})", quoted(&mut chunk.iter().copied()));
-        let by_id = format!("Id IN ({})", quoted(&mut ids.iter().map(String::as_str)));
         let which = if ids.is_empty() {
             by_name
         } else {
-            format!("({by_name} OR {by_id})")
+            let ids = quoted(&mut ids.iter().map(String::as_str));
+            format!("({by_name} OR Id IN ({ids}))")
         };
-        let soql = format!(
-            "SELECT Id,Name,IsActive FROM {CAMPAIGN} WHERE {which} ORDER BY IsActive, CreatedDate"
-        );
+        let queries = [
+            format!(
+                "SELECT Id,Name,IsActive FROM {CAMPAIGN} WHERE {which} ORDER BY IsActive, CreatedDate"
+            ),
+            format!(
+                "SELECT CampaignId,Label,IsDefault FROM {STATUS} \
+                 WHERE CampaignId IN (SELECT Id FROM {CAMPAIGN} WHERE {which})"
+            ),
+        ];
+        let answers = sender.client.query_together(QUERY, &queries, false).await?;
+        let mut answers = answers.into_iter();
+        let mut next = || answers.next().unwrap_or_else(|| Ok(QueryPage::default()));
+        let campaigns = next().map_err(|errors| CallError::Refused {
+            status: 400,
+            errors,
+        })?;
+        // An org that hides the statuses has them all the same.
+        let statuses = next().unwrap_or_default().rows;
         // The last of one name stays.
-        for row in sender.client.query(&soql, 10_000).await?.rows {
+        for row in campaigns.rows {
             let (Some(id), Some(name)) = (text(&row, "Id").and_then(to_18), text(&row, "Name"))
             else {
                 continue;
             };
-            let known = Known {
-                id: id.clone(),
-                statuses: Vec::new(),
-                default: None,
-            };
-            for name in chunk.iter().filter(|asked| {
-                asked.trim().eq_ignore_ascii_case(name)
-                    || asked.to_lowercase() == name.to_lowercase()
+            let known = known(&id, &statuses);
+            let is_meant = |asked: &&&str| {
+                asked.trim().to_lowercase() == name.trim().to_lowercase()
                     || campaign_id(asked).as_deref() == Some(&*id)
-            }) {
-                found.insert(name.to_lowercase(), known.clone());
+            };
+            for asked in chunk.iter().filter(is_meant) {
+                found.insert(asked.to_lowercase(), known.clone());
             }
         }
     }
     Ok(found)
+}
+
+const QUERY: &str = "campaign";
+
+/// A campaign, with those of `statuses` that are its own.
+fn known(id: &str, statuses: &[Map]) -> Known {
+    let mut known = Known {
+        id: id.to_owned(),
+        statuses: Vec::new(),
+        default: None,
+    };
+    for row in statuses {
+        if text(row, "CampaignId").and_then(to_18).as_deref() != Some(id) {
+            continue;
+        }
+        let label = text(row, "Label").unwrap_or_default().to_owned();
+        if get(row, "IsDefault") == Some(&Value::Bool(true)) {
+            known.default = Some(label.clone());
+        }
+        known.statuses.push(label);
+    }
+    known
 }
 
 /// Names in one query.
@@ -333,44 +366,6 @@ async fn create(sender: &Sender<'_>, names: &[&str]) -> Result<(), CallError> {
 
 /// Characters of a campaign's name. Source: Salesforce object reference, Campaign.
 const MOST_NAME_CHARS: usize = 80;
-
-async fn read_statuses(
-    sender: &Sender<'_>,
-    found: &mut BTreeMap<String, Known>,
-) -> Result<(), CallError> {
-    if found.is_empty() {
-        return Ok(());
-    }
-    let ids: BTreeSet<String> = found.values().map(|known| quote(&known.id)).collect();
-    let ids: Vec<String> = ids.into_iter().collect();
-    for chunk in ids.chunks(MOST_PEOPLE) {
-        let soql = format!(
-            "SELECT CampaignId,Label,IsDefault FROM {STATUS} WHERE CampaignId IN ({})",
-            chunk.join(",")
-        );
-        let rows = match sender.client.query(&soql, 10_000).await {
-            Ok(rows) => rows.rows,
-            // An org that hides them has them all the same.
-            Err(error) if is_out_of_reach(&error) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        for row in rows {
-            let (Some(campaign), Some(label)) = (
-                text(&row, "CampaignId").and_then(to_18),
-                text(&row, "Label"),
-            ) else {
-                continue;
-            };
-            for known in found.values_mut().filter(|known| known.id == campaign) {
-                known.statuses.push(label.to_owned());
-                if get(&row, "IsDefault") == Some(&Value::Bool(true)) {
-                    known.default = Some(label.to_owned());
-                }
-            }
-        }
-    }
-    Ok(())
-}
 
 /// Makes members. Gives those who are in it already.
 async fn make(

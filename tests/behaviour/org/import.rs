@@ -20,7 +20,10 @@ async fn the_org_is_read_by_a_command_and_by_the_daemon_for_one() {
     test.stop().await;
     for number in 0..3 {
         let email = format!("person{number}@acme.example");
-        test.makes("Lead", &json!({ "LastName": "Lee", "Company": "Acme", "Email": email }));
+        test.makes(
+            "Lead",
+            &json!({ "LastName": "Lee", "Company": "Acme", "Email": email }),
+        );
     }
     test.makes(
         "Contact",
@@ -29,7 +32,12 @@ async fn the_org_is_read_by_a_command_and_by_the_daemon_for_one() {
     let before = test.calls("bulk_query_create");
     let output = test.command(&["salesforce", "import", "--json"]).await;
     assert_eq!(rows(&output), json!({ "Lead": 3, "Contact": 1 }));
-    assert_eq!(test.calls("bulk_query_create"), before + 2, "{:?}", test.sandbox.calls());
+    assert_eq!(
+        test.calls("bulk_query_create"),
+        before + 2,
+        "{:?}",
+        test.sandbox.calls()
+    );
 
     // Who was read is found, though the daemon need not ask for a while.
     test.run().await;
