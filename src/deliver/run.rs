@@ -68,8 +68,8 @@ impl std::fmt::Debug for Deliver {
 
 /// Whose turn it is.
 enum Turn {
-    /// That of these priorities, the first first.
-    Now(Vec<i64>),
+    /// That of these priorities, the first first; so many leads are due.
+    Now(Vec<i64>, usize),
     /// Nobody's before this time, if it is known.
     At(Option<Millis>),
 }
@@ -179,13 +179,14 @@ impl Deliver {
         self.store.reach("claim.before_write").await?;
         let mut write = self.store.write().await?;
         let turn = self.turn(&mut write, now, batch_size, last_call).await?;
-        let priorities = match turn {
-            Turn::Now(priorities) => priorities,
+        let (priorities, due) = match turn {
+            Turn::Now(priorities, due) => (priorities, due),
             Turn::At(ready) => return Ok(Progress::Idle(ready)),
         };
         let ids = |count| self.store.take_ids(now, count);
-        // As many calls at once as the org bears.
-        let most = batch_size * self.concurrency.lock().limit();
+        // As many calls at once as the org bears, and as can be filled: what is left over fills the next.
+        let calls = self.concurrency.lock().limit().min(due / batch_size).max(1);
+        let most = batch_size * calls;
         let claims = write.claim(node, now, most, &priorities, &ids).await?;
         self.store.reach("claim.before_commit").await?;
         // The leads' external ids, and that we are sending, must outlive whatever happens now.
@@ -261,7 +262,9 @@ impl Deliver {
             now_due.push(priority);
         }
         match ready_at(&together, batch_size, linger, last_call, now) {
-            Some(at) if at <= now && !now_due.is_empty() => return Ok(Turn::Now(now_due)),
+            Some(at) if at <= now && !now_due.is_empty() => {
+                return Ok(Turn::Now(now_due, together.due));
+            }
             at => ready = earliest(ready, at),
         }
         if is_big {

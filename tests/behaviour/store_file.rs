@@ -55,6 +55,12 @@ async fn migrate_says_from_which_version_to_which() {
              DROP TABLE fetch_task; DROP TABLE credential; DROP TABLE source_state; \
              DROP TABLE api_call; DROP TABLE bulk_job; \
              DROP INDEX delivery_sending; ALTER TABLE delivery DROP COLUMN claimed_by; \
+             DROP INDEX delivery_first; ALTER TABLE delivery DROP COLUMN also; \
+             ALTER TABLE delivery DROP COLUMN priority; DROP INDEX lead_salesforce; \
+             ALTER TABLE lead DROP COLUMN campaigns; ALTER TABLE lead DROP COLUMN followed; \
+             DROP TABLE org_describe; DROP TABLE org_problem; \
+             DROP INDEX dead_letter_cause; ALTER TABLE dead_letter DROP COLUMN cause; \
+             DROP TABLE org_person; DROP TABLE org_key; DROP TABLE org_mirror; \
              CREATE INDEX submission_vendor ON submission (vendor_id, source); \
              CREATE TABLE match_key (key BIGINT NOT NULL, lead_id BIGINT NOT NULL, \
              PRIMARY KEY (key, lead_id)) WITHOUT ROWID;",

@@ -39,6 +39,8 @@ pub enum Record {
     Held(Map),
     /// It cannot be read: deleted, merged, or out of our sight.
     Missing,
+    /// The integration user may not read such records at all.
+    Hidden,
     /// It is in the recycle bin, or was never there; and the record that it was merged into.
     Gone {
         /// That record.
@@ -236,6 +238,7 @@ fn follow<'s>(start: &str, seen: &'s Seen) -> End<'s> {
         match seen.get(&id) {
             None => return End::Look(id),
             Some(Record::Missing) => return End::Trace(id),
+            Some(Record::Hidden) => return End::Lost(contact_unknown()),
             Some(Record::Gone { master: None }) => return End::Deleted,
             Some(Record::Gone { master: Some(next) }) => id.clone_from(next),
             Some(Record::Held(record)) => {
@@ -451,6 +454,8 @@ mod tests {
     fn a_converted_lead_whose_contact_is_out_of_sight_waits() {
         let hidden = lead(json!({ "IsConverted": true, "ConvertedContactId": null }));
         assert_eq!(code(own(&[(LEAD_1, hidden)])), "salesforce.contact_unknown");
+        let both = [(LEAD_1, converted(CONTACT_1)), (CONTACT_1, Record::Hidden)];
+        assert_eq!(code(own(&both)), "salesforce.contact_unknown");
     }
 
     #[test]

@@ -2,6 +2,8 @@ use leadstream::model::End;
 use serde_json::json;
 
 use super::LATER;
+use leadstream::sandbox::{DuplicateRule, SandboxOptions};
+
 use crate::harness::{ANNA, Setup, TestDaemon, form_with};
 
 #[tokio::test]
@@ -175,4 +177,56 @@ async fn an_opt_out_by_a_rep_stays_whatever_comes_after_it() {
     let lead = test.only("Lead");
     assert_eq!(lead["HasOptedOutOfEmail"], true);
     assert_eq!(lead["City"], "Berlin");
+}
+
+#[tokio::test]
+async fn what_the_orgs_duplicate_rule_finds_is_updated_and_no_second_is_made() {
+    for rule in [DuplicateRule::Block, DuplicateRule::Alert] {
+        // Without the index nobody would be found.
+        let test = TestDaemon::with(Setup {
+            salesforce: "mirror = { enabled = false }",
+            sandbox: SandboxOptions {
+                duplicate_rule: Some(rule),
+                ..SandboxOptions::default()
+            },
+            ..Setup::default()
+        })
+        .await;
+        let id = test.makes(
+            "Lead",
+            &json!({ "LastName": "Berg", "Company": "Acme GmbH", "Email": "anna.berg@acme.example" }),
+        );
+        test.post_and_end(ANNA, End::Synced).await;
+        let lead = test.only("Lead");
+        assert_eq!(
+            (&lead["Id"], &lead["Company"]),
+            (&json!(id), &json!("Acme GmbH"))
+        );
+        assert_eq!(lead["Title"], "Head of Growth");
+        assert_eq!(test.dead_letters().await, [], "{rule:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lead_that_was_merged_goes_on_as_the_one_that_stayed() {
+    let test = TestDaemon::start().await;
+    test.post_and_end(ANNA, End::Synced).await;
+    let loser = test.only("Lead")["Id"].as_str().unwrap().to_owned();
+    let winner = test.makes(
+        "Lead",
+        &json!({ "LastName": "Berg", "Company": "Acme GmbH", "Email": "a.berg@home.example" }),
+    );
+    let rita = test.sandbox.person("Rita Rep").unwrap();
+    rita.merge("Lead", &winner, &loser, &serde_json::Map::new())
+        .unwrap();
+    test.clock.advance(LATER);
+    test.post_and_end(&form_with(ANNA, &[("city", "Berlin")]), End::Synced)
+        .await;
+    let lead = test.only("Lead");
+    assert_eq!(
+        (&lead["Id"], &lead["City"]),
+        (&json!(winner), &json!("Berlin"))
+    );
+    assert_eq!(lead["Company"], "Acme GmbH");
+    assert_eq!(test.dead_letters().await, []);
 }
