@@ -167,13 +167,17 @@ impl Store {
             .unwrap_or_default())
     }
 
-    /// How many records there are in all, in the recycle bin and not.
-    pub async fn org_size(&self) -> Result<u64, StoreError> {
+    /// How many Leads and Contacts there are, without those in the recycle bin. Ids tell which are
+    /// which by their first characters.
+    pub async fn org_size(&self) -> Result<[u64; 2], StoreError> {
         let mut reader = self.database.read().await?;
-        let (count,): (i64,) = query("SELECT COUNT(*) FROM org_person")
-            .one(&mut reader.connection())
-            .await?;
-        Ok(count as u64)
+        let (leads, contacts): (i64, i64) = query(
+            "SELECT COUNT(CASE WHEN id LIKE '00Q%' THEN 1 END), \
+             COUNT(CASE WHEN id LIKE '003%' THEN 1 END) FROM org_person WHERE NOT is_deleted",
+        )
+        .one(&mut reader.connection())
+        .await?;
+        Ok([leads as u64, contacts as u64])
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::{Exit, load, output};
 use crate::config::Config;
-use crate::edge::clock::{Clock as _, SharedClock, SystemClock};
+use crate::edge::clock::{SharedClock, SystemClock};
 use crate::mirror::{ImportProgress, LEASE, Mirror, MirrorError, OBJECTS};
 use crate::model::Millis;
 use crate::store::{Access, MirrorState, Store, StoreError};
@@ -92,9 +92,8 @@ async fn import(config: &Config, store: &Arc<Store>) -> Result<[u64; 2], ImportE
     };
     let (client, _kept) = super::client(config).await;
     let mirror = Mirror::new(Arc::clone(store), Arc::new(client), Arc::clone(&clock));
-    let mut rows = [0; 2];
     let mut result = Ok(());
-    for (object, rows) in OBJECTS.into_iter().zip(&mut rows) {
+    for object in OBJECTS {
         let teller = Teller::new(object, &clock);
         // What an earlier run of this has begun goes on; what was read long ago is read anew.
         let mut state = mirror.states().await?.swap_remove(place(object));
@@ -102,17 +101,17 @@ async fn import(config: &Config, store: &Arc<Store>) -> Result<[u64; 2], ImportE
             state = MirrorState::default();
         }
         let told = |progress: ImportProgress| teller.tell(&progress);
-        match mirror.import(object, &mut state, &lease, &told).await {
-            Ok(read) => *rows = read,
-            Err(error) => {
-                result = Err(error.into());
-                break;
-            }
+        if let Err(error) = mirror.import(object, &mut state, &lease, &told).await {
+            result = Err(error.into());
+            break;
         }
         teller.clear();
     }
     store.release(lease).await?;
-    result.map(|()| rows)
+    match result {
+        Ok(()) => Ok(store.org_size().await?),
+        Err(error) => Err(error),
+    }
 }
 
 fn place(object: &str) -> usize {
@@ -127,12 +126,12 @@ async fn by_daemon(store: &Arc<Store>, clock: &SharedClock) -> Result<[u64; 2], 
     output::error_line("a running daemon keeps the index: it is asked to read the org anew");
     let began = clock.now();
     let mut asked = [false; 2];
-    let mut rows = [0; 2];
     loop {
         let mut all = true;
+        let mut rows = 0;
         for (place, object) in OBJECTS.into_iter().enumerate() {
             let state = store.mirror_state(object).await?;
-            rows[place] = state.rows;
+            rows += state.rows;
             if state.is_complete && !asked[place] {
                 let mut write = store.write().await?;
                 write
@@ -146,9 +145,9 @@ async fn by_daemon(store: &Arc<Store>, clock: &SharedClock) -> Result<[u64; 2], 
             }
         }
         if all {
-            return Ok(rows);
+            return Ok(store.org_size().await?);
         }
-        if !began.was_within(PATIENCE, clock.now()) && rows == [0; 2] {
+        if !began.was_within(PATIENCE, clock.now()) && rows == 0 {
             return Err(ImportError::Elsewhere);
         }
         clock.sleep(LOOK).await;

@@ -20,7 +20,7 @@ async fn what_a_rep_changes_is_told_and_our_own_writes_are_not() {
     };
     // The index has seen what we wrote.
     test.until("it is in the index", async || {
-        test.daemon().store().org_size().await.unwrap() > 0
+        test.daemon().store().org_size().await.unwrap()[0] > 0
     })
     .await;
     test.clock.advance(LATER);
