@@ -261,6 +261,22 @@ impl TestDaemon {
         .await;
     }
 
+    /// Waits until the daemon knows the org: what its objects are made of, and who is in it. What it
+    /// asks from then on is about leads.
+    pub async fn at_home(&self) {
+        self.until_at_once("the org is known", async || {
+            let store = self.daemon().store();
+            let marks = store.describe_marks().await.unwrap();
+            let mut complete = true;
+            for object in ["Lead", "Contact"] {
+                complete &= marks.iter().any(|mark| mark.object == object);
+                complete &= store.mirror_state(object).await.unwrap().is_complete;
+            }
+            complete
+        })
+        .await;
+    }
+
     /// Waits until all that was accepted has come to its end.
     pub async fn drained(&self) {
         self.until("everything is at its end", async || {
@@ -366,6 +382,9 @@ impl TestDaemon {
         text
     }
 }
+
+/// A daemon that, once it is at home, asks for nobody who may have come since.
+pub const LONG_FRESH: &str = "mirror = { max_age_seconds = 86400, interval_seconds = 86400 }";
 
 /// Lets the other tasks and threads run for a moment.
 #[expect(

@@ -53,10 +53,10 @@ impl Moment {
                 })
             })),
             Self::Call => {
-                // Counted before it is sent; the sandbox answers a while later.
-                let calls = |daemon: &DaemonProcess| {
-                    daemon.metric("leadstream_salesforce_calls_total", "upsert")
-                };
+                // Counted before it is sent; the sandbox answers a while later. Of any kind: who is there
+                // already is asked before anybody is written.
+                let calls =
+                    |daemon: &DaemonProcess| daemon.metric("leadstream_salesforce_calls_total", "");
                 let before: Vec<f64> = daemons
                     .iter()
                     .map(|daemon| calls(daemon).unwrap_or(0.0))

@@ -6,7 +6,7 @@ use leadstream::model::End;
 use leadstream::sandbox::Faults;
 use serde_json::{Value, json};
 
-use crate::harness::{ANNA, Setup, TestDaemon, form_with};
+use crate::harness::{ANNA, LONG_FRESH, Setup, TestDaemon, form_with};
 
 const RESUBMITTED: &[(&str, &str)] = &[
     ("email", "anna.berg@acme.example"),
@@ -143,9 +143,12 @@ async fn a_lost_answer_makes_no_second_lead_and_overwrites_nothing_that_was_type
 
 #[tokio::test]
 async fn a_refused_update_does_not_forget_that_the_record_is_there() {
-    let test = TestDaemon::start().await;
-    test.until("signed in", async || test.get("/readyz").await.0 == 200)
-        .await;
+    let test = TestDaemon::with(Setup {
+        salesforce: LONG_FRESH,
+        ..Setup::default()
+    })
+    .await;
+    test.at_home().await;
     test.sandbox.set_faults(Faults {
         lost_answer_rate: 1.0,
         at_most: Some(1),

@@ -7,7 +7,7 @@ use leadstream::edge::clock::Clock as _;
 use leadstream::model::End;
 use leadstream::sandbox::{Faults, SandboxOptions};
 
-use crate::harness::{ANNA, SECRET, Setup, TestDaemon, form_with};
+use crate::harness::{ANNA, LONG_FRESH, SECRET, Setup, TestDaemon, form_with};
 
 const MINUTES: Duration = Duration::from_secs(16 * 60);
 
@@ -199,9 +199,12 @@ async fn once_the_secret_is_put_right_leads_wait_no_longer() {
 
 #[tokio::test]
 async fn what_was_on_its_way_at_a_stop_goes_on_at_the_next_start() {
-    let mut test = TestDaemon::start().await;
-    test.until("signed in", async || test.get("/readyz").await.0 == 200)
-        .await;
+    let mut test = TestDaemon::with(Setup {
+        salesforce: LONG_FRESH,
+        ..Setup::default()
+    })
+    .await;
+    test.at_home().await;
     test.sandbox.set_faults(Faults {
         lost_answer_rate: 1.0,
         ..Faults::default()
