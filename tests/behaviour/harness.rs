@@ -264,7 +264,7 @@ impl TestDaemon {
     /// Waits until the daemon knows the org: what its objects are made of, and who is in it. What it
     /// asks from then on is about leads.
     pub async fn at_home(&self) {
-        self.until_at_once("the org is known", async || {
+        self.until("the org is known", async || {
             let store = self.daemon().store();
             let marks = store.describe_marks().await.unwrap();
             let mut complete = true;

@@ -25,7 +25,7 @@ pub(super) const HOLD_OFF: Duration = Duration::from_secs(60);
 const HOLD_OFF_MOST: Duration = Duration::from_secs(5 * 60);
 
 /// How long another node that asks for a token is waited for, where asking twice does no harm.
-const OTHER_TAKES: Duration = Duration::from_secs(10);
+const OTHER_TAKES: Duration = Duration::from_secs(3);
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
