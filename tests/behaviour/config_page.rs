@@ -19,7 +19,13 @@ const SECTIONS: &[(&str, &str)] = &[
     ("[store]", "StoreConfig"),
     ("[salesforce]", "SalesforceConfig"),
     ("[salesforce.budget]", "BudgetConfig"),
-    ("[salesforce.lead] <Salesforce field> = {…}", "LeadMapping"),
+    ("[salesforce.existing]", "ExistingConfig"),
+    ("[salesforce.campaigns]", "CampaignsConfig"),
+    ("[salesforce.mirror]", "MirrorConfig"),
+    (
+        "[salesforce.lead] and [salesforce.contact] <Salesforce field> = {…}",
+        "LeadMapping",
+    ),
     (
         "[sources.<name>] with connector = \"web-form\"",
         "source-web-form",
