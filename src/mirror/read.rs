@@ -1,6 +1,6 @@
 //! Reads the org: who has come or changed since.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tracing::warn;
@@ -21,8 +21,8 @@ const OVERLAP: Duration = Duration::from_secs(60);
 /// once: the loop that reads all of them does.
 const MOST_PAGES: usize = 5;
 
-/// Addresses in one query.
-const MOST_ADDRESSES: usize = 200;
+/// People in one query.
+const MOST_PEOPLE: usize = 200;
 
 /// A part of what has changed of one object.
 #[derive(Debug, Clone, Default)]
@@ -49,28 +49,44 @@ impl Mirror {
         from: [Option<Millis>; 2],
         of_others: bool,
     ) -> Result<Vec<Part>, MirrorError> {
+        let us = self.client.user_id().filter(|_| of_others);
+        let when = |from: Option<Millis>| {
+            let since = from.map(|from| format!("SystemModstamp >= {}", literal(from)));
+            let others = us
+                .as_deref()
+                .map(|us| format!("LastModifiedById != {}", quote(us)));
+            let all: Vec<String> = since.into_iter().chain(others).collect();
+            all.join(" AND ")
+        };
+        self.read_where(MIRROR, from.map(when), true).await
+    }
+
+    /// The first part of the rows of each object that `when` is true of. One call.
+    async fn read_where(
+        &self,
+        purpose: &'static str,
+        when: [String; 2],
+        with_deleted: bool,
+    ) -> Result<Vec<Part>, MirrorError> {
         // Each round leaves out a field that the user may not see, so it ends.
         loop {
-            let us = self.client.user_id();
             let queries: Vec<String> = {
                 let mut columns = self.columns.lock();
-                let objects = OBJECTS.iter().zip(from);
-                let query = |(object, from): (&&'static str, Option<Millis>)| {
-                    let mut when: Vec<String> = Vec::new();
-                    when.extend(from.map(|from| format!("SystemModstamp >= {}", literal(from))));
-                    let others = us.as_deref().filter(|_| of_others);
-                    when.extend(others.map(|us| format!("LastModifiedById != {}", quote(us))));
+                let query = |(object, when): (&&'static str, &String)| {
+                    let fields = columns.list(object);
                     let when = if when.is_empty() {
                         String::new()
                     } else {
-                        format!(" WHERE {}", when.join(" AND "))
+                        format!(" WHERE {when}")
                     };
-                    let fields = columns.list(object);
                     format!("SELECT {fields} FROM {object}{when} ORDER BY SystemModstamp, Id")
                 };
-                objects.map(query).collect()
+                OBJECTS.iter().zip(&when).map(query).collect()
             };
-            let answers = self.client.query_together(MIRROR, &queries, true).await?;
+            let answers = self
+                .client
+                .query_together(purpose, &queries, with_deleted)
+                .await?;
             let mut left_out = false;
             let mut parts = Vec::new();
             for (object, answer) in OBJECTS.into_iter().zip(answers) {
@@ -148,11 +164,6 @@ impl Mirror {
         people: &[&BTreeMap<String, Held>],
         max_age: Duration,
     ) -> Result<Found, MirrorError> {
-        let states = self.states().await?;
-        if !states.iter().all(|state| state.is_complete) {
-            return self.look_up(people).await;
-        }
-        self.freshen(&states, max_age).await?;
         let keys: Vec<Vec<KeyHash>> = people
             .iter()
             .map(|record| {
@@ -160,16 +171,18 @@ impl Mirror {
                 keys.iter().map(|key| self.keys.hash(key)).collect()
             })
             .collect();
-        let all: Vec<KeyHash> = keys.iter().flatten().copied().collect();
-        let mut by_key: HashMap<KeyHash, Vec<OrgPerson>> = HashMap::new();
-        for (key, person) in self.store.org_people_by_keys(&all).await? {
-            by_key.entry(key).or_default().push(person);
-        }
+        let states = self.states().await?;
+        let by_key = if states.iter().all(|state| state.is_complete) {
+            self.freshen(&states, max_age).await?;
+            self.found_here(&keys).await?
+        } else {
+            self.look_up(people).await?
+        };
         let of = |keys: &Vec<KeyHash>| {
             let mut ids: Vec<String> = Vec::new();
-            for person in keys.iter().filter_map(|key| by_key.get(key)).flatten() {
-                if !ids.contains(&person.id) && ids.len() < MOST_CANDIDATES {
-                    ids.push(person.id.clone());
+            for id in keys.iter().filter_map(|key| by_key.get(key)).flatten() {
+                if !ids.contains(id) && ids.len() < MOST_CANDIDATES {
+                    ids.push(id.clone());
                 }
             }
             ids
@@ -239,49 +252,61 @@ impl Mirror {
         Ok(())
     }
 
-    /// Asks the org itself for the addresses of `people`: a call for each 200.
-    async fn look_up(&self, people: &[&BTreeMap<String, Held>]) -> Result<Found, MirrorError> {
-        let address = |record: &&BTreeMap<String, Held>| {
-            record.get("email").map(|held| held.value.to_lowercase())
-        };
-        let addresses: Vec<Option<String>> = people.iter().map(address).collect();
-        let mut asked: Vec<&String> = addresses.iter().flatten().collect();
-        asked.sort_unstable();
-        asked.dedup();
-        let mut by_address: HashMap<String, Vec<String>> = HashMap::new();
-        for addresses in asked.chunks(MOST_ADDRESSES) {
-            let list: Vec<String> = addresses.iter().map(|address| quote(address)).collect();
-            let list = list.join(",");
-            let query =
-                |object: &&str| format!("SELECT Id,Email FROM {object} WHERE Email IN ({list})");
-            let queries: Vec<String> = OBJECTS.iter().map(query).collect();
-            let answers = self.client.query_together(LOOK_UP, &queries, false).await?;
-            for (object, answer) in OBJECTS.into_iter().zip(answers) {
-                let rows = match answer {
-                    Ok(page) => page.rows,
-                    Err(errors) => {
-                        self.leave_out(object, &errors)?;
-                        continue;
-                    }
-                };
-                for row in rows {
-                    let text = |name: &str| row.get(name).and_then(serde_json::Value::as_str);
-                    if let (Some(id), Some(email)) = (text("Id"), text("Email")) {
-                        let ids = by_address.entry(email.to_lowercase()).or_default();
-                        ids.push(id.to_owned());
-                    }
+    /// The records in the index that have one of `keys`.
+    async fn found_here(&self, keys: &[Vec<KeyHash>]) -> Result<ByKey, MirrorError> {
+        let all: Vec<KeyHash> = keys.iter().flatten().copied().collect();
+        let mut by_key = ByKey::new();
+        for (key, person) in self.store.org_people_by_keys(&all).await? {
+            by_key.entry(key).or_default().push(person.id);
+        }
+        Ok(by_key)
+    }
+
+    /// Asks the org itself for the addresses and numbers of `people`: a call for each 200. Numbers as we
+    /// write them, for that is how they can be asked for.
+    async fn look_up(&self, people: &[&BTreeMap<String, Held>]) -> Result<ByKey, MirrorError> {
+        let mut by_key = ByKey::new();
+        for people in people.chunks(MOST_PEOPLE) {
+            let list = |names: &[&str]| {
+                let values = people.iter().flat_map(|record| {
+                    let held = names.iter().filter_map(|name| record.get(*name));
+                    held.map(|held| quote(&held.value))
+                });
+                let values: BTreeSet<String> = values.collect();
+                values.into_iter().collect::<Vec<_>>().join(",")
+            };
+            let (addresses, numbers) = (list(&["email"]), list(&["phone", "mobile"]));
+            let is_in = |field: &str, list: &str| {
+                (!list.is_empty()).then(|| format!("{field} IN ({list})"))
+            };
+            let which: Vec<String> = [
+                is_in("Email", &addresses),
+                is_in("Phone", &numbers),
+                is_in("MobilePhone", &numbers),
+            ]
+            .into_iter()
+            .flatten()
+            .collect();
+            if which.is_empty() {
+                continue;
+            }
+            let when = which.join(" OR ");
+            let parts = self
+                .read_where(LOOK_UP, [when.clone(), when], false)
+                .await?;
+            for person in parts.into_iter().flat_map(|part| part.rows) {
+                for key in person.person.keys {
+                    let ids = by_key.entry(key).or_default();
+                    ids.push(person.person.id.clone());
                 }
             }
         }
-        let of = |address: &Option<String>| {
-            let found = address.as_ref().and_then(|address| by_address.get(address));
-            let mut ids = found.cloned().unwrap_or_default();
-            ids.truncate(MOST_CANDIDATES);
-            ids
-        };
-        Ok(Found(addresses.iter().map(of).collect()))
+        Ok(by_key)
     }
 }
+
+/// Ids of records by what they can be found by.
+type ByKey = HashMap<KeyHash, Vec<String>>;
 
 const LOOK_UP: &str = "look_up";
 

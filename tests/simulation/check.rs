@@ -7,7 +7,7 @@ use leadstream::sandbox::Sandbox;
 use leadstream::store::AuditLine;
 use serde_json::{Map, Value};
 
-use super::history::{Followed, History};
+use super::history::{Followed, History, TYPED};
 use super::schedule::Post;
 
 /// The books of all sources together.
@@ -97,6 +97,11 @@ pub fn everyone_is_there_once_and_in_order(
     }
     for record in sandbox.records("Lead") {
         let name = record["LastName"].as_str().unwrap_or_default();
+        let was_typed = record.get("Description").is_some_and(|text| text == TYPED);
+        if was_typed && record.get("Leadstream_Id__c").is_none() && !expected.contains_key(name) {
+            // Their form was never taken.
+            continue;
+        }
         let Some(mut events) = expected.remove(name) else {
             return Err(format!(
                 "{name} is there twice, or has never posted: {record:?}"
@@ -104,7 +109,9 @@ pub fn everyone_is_there_once_and_in_order(
         };
         // As leads are merged: by when they were received, then by id.
         events.sort_unstable_by_key(|event| (event.received_at, event.id));
-        let key = record["Leadstream_Id__c"].as_str().unwrap_or_default();
+        let key = record.get("Leadstream_Id__c").and_then(Value::as_str);
+        let key = key.ok_or_else(|| format!("{name} has no key of ours: {record:?}"))?;
+        campaigns_are_joined_once(sandbox, &record, &events)?;
         for field in Followed::ALL {
             let held = history.values(key, field);
             if held.last().map(String::as_str) != field.of(&record) {
@@ -126,6 +133,50 @@ pub fn everyone_is_there_once_and_in_order(
     } else {
         Err(format!("the org has no record of {:?}", expected.keys()))
     }
+}
+
+/// What a rep typed stays: that of a person who was typed in, by the turn at which the world began.
+pub fn what_was_typed_stays(sandbox: &Sandbox, typed: usize) -> Result<(), String> {
+    let records = sandbox.records("Lead");
+    let is_typed =
+        |record: &&Map<String, Value>| record.get("Description").is_some_and(|text| text == TYPED);
+    let left = records.iter().filter(is_typed).count();
+    if left == typed {
+        return Ok(());
+    }
+    Err(format!(
+        "a rep typed in {typed} people, and {left} are as they were left"
+    ))
+}
+
+/// Someone is in each campaign of their submissions once, and in no other.
+fn campaigns_are_joined_once(
+    sandbox: &Sandbox,
+    record: &Map<String, Value>,
+    events: &[&Kept],
+) -> Result<(), String> {
+    let wanted: BTreeSet<&str> = events
+        .iter()
+        .filter_map(|event| event.text("campaign"))
+        .collect();
+    let campaigns = sandbox.records("Campaign");
+    let name_of = |id: &Value| {
+        let campaign = campaigns.iter().find(|campaign| campaign["Id"] == *id);
+        campaign.and_then(|campaign| campaign["Name"].as_str())
+    };
+    let members = sandbox.records("CampaignMember");
+    let mut joined: Vec<&str> = members
+        .iter()
+        .filter(|member| member.get("LeadId") == record.get("Id"))
+        .filter_map(|member| name_of(&member["CampaignId"]))
+        .collect();
+    joined.sort_unstable();
+    let wanted: Vec<&str> = wanted.into_iter().collect();
+    if joined == wanted {
+        return Ok(());
+    }
+    let name = &record["LastName"];
+    Err(format!("{name} asked for {wanted:?} and is in {joined:?}"))
 }
 
 /// `held` is a part of `given` in its order, up to its end.

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+/// What a rep types into a record before the person's form comes.
+pub const TYPED: &str = "Typed in by hand";
+
 /// A field whose values are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Followed {
@@ -40,7 +43,7 @@ impl Followed {
         record
             .get(self.salesforce())?
             .as_str()
-            .filter(|value| *value != "[not provided]")
+            .filter(|value| !["[not provided]", TYPED].contains(value))
     }
 }
 

@@ -97,6 +97,8 @@ fn load(folder: &Path) -> Config {
         client_id = "key"
         client_secret = { file = "secret" }
         max_attempts = 1000
+        campaigns = { create = true }
+        mirror = { max_age_seconds = 0 }
         [salesforce.lead]
         Title = { from = "title", write = "always" }
         Company = { from = "company", write = "always" }

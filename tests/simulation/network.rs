@@ -35,6 +35,7 @@ pub enum Lateness {
 
 #[derive(Debug)]
 pub struct Network {
+    sandbox: Sandbox,
     org: Router,
     points: Arc<Points>,
     lateness: Lateness,
@@ -57,6 +58,7 @@ struct Late {
 impl Network {
     pub fn new(sandbox: &Sandbox, points: Arc<Points>, lateness: Lateness) -> Arc<Self> {
         Arc::new(Self {
+            sandbox: sandbox.clone(),
             org: sandbox.router(),
             points,
             lateness,
@@ -107,9 +109,9 @@ impl Network {
         let mut line = format!("org: {} write:", answer.status());
         let mut state = self.state.lock();
         for (row, result) in rows.iter().zip(results.as_array().unwrap()) {
-            let key = key(row);
+            let key = self.key(row);
             if result["success"] == true {
-                state.history.note(key, row);
+                state.history.note(&key, row);
             }
             write!(line, " {key} {}", result["success"]).unwrap();
             for field in Followed::ALL {
@@ -123,20 +125,28 @@ impl Network {
         self.points.say(line);
     }
 
+    /// The external id of a row; of one that is changed by its id, what its record has, or gets.
+    fn key(&self, row: &Map<String, Value>) -> String {
+        if let Some(key) = row.get("Leadstream_Id__c") {
+            return key.as_str().unwrap().to_owned();
+        }
+        let mut leads = self.sandbox.records("Lead").into_iter();
+        let record = leads.find(|lead| lead["Id"] == row["id"]);
+        let key = record.and_then(|lead| Some(lead.get("Leadstream_Id__c")?.as_str()?.to_owned()));
+        key.unwrap_or_default()
+    }
+
     fn late_write_of(&self, rows: &[Map<String, Value>]) -> Option<usize> {
         let state = self.state.lock();
         let is_hit = |late: &Late| {
             let mut keys = late.keys.iter();
-            keys.any(|late| rows.iter().any(|row| key(row) == late))
+            keys.any(|late| rows.iter().any(|row| self.key(row) == *late))
         };
         state.late.iter().position(is_hit)
     }
 
     fn postpone(&self, request: Request<Bytes>) {
-        let keys = rows(&request)
-            .iter()
-            .map(|row| key(row).to_owned())
-            .collect();
+        let keys = rows(&request).iter().map(|row| self.key(row)).collect();
         self.state.lock().late.push(Late { request, keys });
     }
 }
@@ -213,12 +223,8 @@ fn rows(request: &Request<Bytes>) -> Vec<Map<String, Value>> {
     } else {
         serde_json::from_slice(body).unwrap()
     };
-    write.records
-}
-
-/// A row's external id.
-fn key(row: &Map<String, Value>) -> &str {
-    row["Leadstream_Id__c"].as_str().unwrap()
+    let is_lead = |row: &Map<String, Value>| row["attributes"]["type"] == "Lead";
+    write.records.into_iter().filter(is_lead).collect()
 }
 
 fn page(status: u16) -> Response<Bytes> {

@@ -13,6 +13,7 @@ use leadstream::edge::clock::{Clock as _, SharedClock};
 use leadstream::edge::fault::FaultPoints;
 use leadstream::edge::http::Http;
 use leadstream::ingest::{self, Append, AppendError, GroupCommit, HooksState, Inbox};
+use leadstream::mirror::Mirror;
 use leadstream::model::{EventId, Millis, NewEvent};
 use leadstream::process::{self, Process, Rules};
 use leadstream::salesforce::Client;
@@ -169,13 +170,10 @@ impl Alive {
             Arc::clone(&clock),
             Arc::clone(&metrics),
         );
-        let deliver = Deliver::new(
-            Arc::clone(&store),
-            Arc::new(client),
-            mapping,
-            clock,
-            metrics,
-        );
+        let client = Arc::new(client);
+        let mirror = Mirror::new(Arc::clone(&store), Arc::clone(&client), Arc::clone(&clock));
+        let deliver = Deliver::new(Arc::clone(&store), client, mapping, clock, metrics)
+            .with_mirror(Arc::new(mirror));
         Ok(Self {
             store,
             process: Arc::new(process),

@@ -275,6 +275,12 @@ impl Post {
                 dice.pick(&["Berlin", "Hamburg", "Bremen"]).to_owned(),
             );
         }
+        if dice.chance(30) {
+            put("campaign", dice.pick(&["Fair", "Webinar"]).to_owned());
+        }
+        if dice.chance(30) {
+            put("message", format!("Call room {number}"));
+        }
         Self {
             person,
             idempotency_key: dice.chance(40).then(|| format!("key-{number}")),

@@ -4,7 +4,7 @@
 //! known from the points (`points::wants_to_write`), so that it is not let go on before; PostgreSQL
 //! is asked.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -23,10 +23,11 @@ use super::check::{self, Kept};
 use super::clock::{SkewedClock, Time};
 use super::dice::Dice;
 use super::ground::Ground;
+use super::history::TYPED;
 use super::network::{Lateness, Network};
 use super::node::{Alive, Done, Node, Task, Work};
 use super::points::{self, Points, Verdict};
-use super::schedule::{Crash, Fault, Happening, RequestFault, Schedule, Sleep};
+use super::schedule::{Crash, Fault, Happening, Person, RequestFault, Schedule, Sleep};
 use super::tally::Tally;
 
 /// Requests that are under way at once.
@@ -84,6 +85,8 @@ pub struct World<'s> {
     /// Steps that have brought something about.
     progress: u64,
     is_draining: bool,
+    /// How many people a rep has typed in.
+    typed: usize,
     tally: Tally,
 }
 
@@ -119,6 +122,29 @@ pub async fn run(
     }
 }
 
+/// A rep has typed in one person of four, who will send their form later.
+fn type_in_by_hand(sandbox: &Sandbox, schedule: &Schedule, dice: &mut Dice) -> usize {
+    let mut typed = 0;
+    let people: BTreeSet<usize> = schedule.posts.iter().map(|post| post.person.0).collect();
+    for person in people.into_iter().map(Person) {
+        if !dice.chance(25) {
+            continue;
+        }
+        let mut record = serde_json::Map::new();
+        let mut put = |name: &str, value: String| {
+            record.insert(name.to_owned(), value.into());
+        };
+        put("LastName", person.last_name());
+        put("Company", TYPED.to_owned());
+        put("Description", TYPED.to_owned());
+        put("Email", person.email());
+        put("Phone", person.phone());
+        sandbox.create("Lead", &record).unwrap();
+        typed += 1;
+    }
+    typed
+}
+
 impl<'s> World<'s> {
     fn new(
         config: &'s Config,
@@ -136,6 +162,7 @@ impl<'s> World<'s> {
         };
         let org_clock = SkewedClock::new(Arc::clone(&time), Arc::clone(&points));
         let sandbox = Sandbox::new(options, org_clock);
+        let typed = type_in_by_hand(&sandbox, &schedule, &mut dice);
         let node = || SkewedClock::new(Arc::clone(&time), Arc::clone(&points));
         Self {
             network: Network::new(&sandbox, Arc::clone(&points), lateness),
@@ -159,6 +186,7 @@ impl<'s> World<'s> {
             idle: 0,
             progress: 0,
             is_draining: false,
+            typed,
             tally: Tally::default(),
         }
     }
@@ -182,6 +210,7 @@ impl<'s> World<'s> {
         check::acknowledged_is_kept(&self.acknowledged, posts, &events)?;
         let history = self.network.history();
         check::everyone_is_there_once_and_in_order(&self.sandbox, &history, &events)?;
+        check::what_was_typed_stays(&self.sandbox, self.typed)?;
         self.tally.count("schedules");
         Ok(())
     }

@@ -17,8 +17,8 @@ use super::write::get;
 use crate::config::UnknownCampaign;
 use crate::model::{Joining, Millis, Note};
 use crate::salesforce::{
-    CallError, Class, Explanation, MAX_UPSERT, Map, QueryPage, RowResult, WriteHeaders, quote,
-    to_18,
+    ApiError, CallError, Class, Explanation, MAX_UPSERT, Map, QueryPage, RowResult, WriteHeaders,
+    quote, to_18,
 };
 
 const CAMPAIGN: &str = "Campaign";
@@ -238,6 +238,7 @@ impl Campaigns {
                         .any(|error| error.code.starts_with("DUPLICATE"))
                 {
                     let why = Explanation::of(200, errors);
+                    passes(&why, errors)?;
                     warn!(error.code = %why.code, "a campaign lacks a member status and cannot get it: members get its default");
                 }
                 let mut known = self.known.lock();
@@ -253,7 +254,7 @@ impl Campaigns {
 }
 
 /// The campaigns of those names or ids, with their statuses. Of several of one name the one that is
-/// active, then the one that was made last. One call for 50 names.
+/// active, then the one that was made first, so that it stays the same one. One call for 50 names.
 async fn read(sender: &Sender<'_>, names: &[&str]) -> Result<BTreeMap<String, Known>, CallError> {
     let mut found = BTreeMap::new();
     for chunk in names.chunks(MOST_NAMES) {
@@ -270,7 +271,7 @@ async fn read(sender: &Sender<'_>, names: &[&str]) -> Result<BTreeMap<String, Kn
         };
         let queries = [
             format!(
-                "SELECT Id,Name,IsActive FROM {CAMPAIGN} WHERE {which} ORDER BY IsActive, CreatedDate"
+                "SELECT Id,Name,IsActive FROM {CAMPAIGN} WHERE {which} ORDER BY IsActive, CreatedDate DESC, Id DESC"
             ),
             format!(
                 "SELECT CampaignId,Label,IsDefault FROM {STATUS} \
@@ -357,9 +358,25 @@ async fn create(sender: &Sender<'_>, names: &[&str]) -> Result<(), CallError> {
         for result in results {
             if let RowResult::Refused(errors) = result {
                 let why = Explanation::of(200, &errors);
+                passes(&why, &errors)?;
                 warn!(error.code = %why.code, hint = %why.hint, "a campaign cannot be made");
             }
         }
+    }
+    Ok(())
+}
+
+/// An error for a refusal that a retry cures, such as of a row that is locked: it says nothing of the
+/// campaign.
+fn passes(why: &Explanation, errors: &[ApiError]) -> Result<(), CallError> {
+    if matches!(
+        why.class,
+        Class::RetrySoon | Class::RetryLater | Class::HoldAll
+    ) {
+        return Err(CallError::Refused {
+            status: 200,
+            errors: errors.to_vec(),
+        });
     }
     Ok(())
 }
