@@ -145,8 +145,9 @@ impl Campaigns {
         already.extend(make(sender, new, &mut results).await);
         let absent = update(sender, already, &mut results).await;
         // Who was thought to be in it and is not: taken out by a person since, or never made.
+        // Salesforce says that they are in it, and does not show them: looked at again later.
         for (member, _) in make(sender, absent, &mut results).await {
-            results.push((member.index, Joined::AsItWas));
+            results.push((member.index, hidden()));
         }
         results
     }
@@ -636,6 +637,21 @@ fn failed(member: &Member, error: &CallError) -> (usize, Joined) {
         blame: Blame::of(error),
     };
     (member.index, joined)
+}
+
+fn hidden() -> Joined {
+    Joined::Failed {
+        why: Explanation {
+            class: Class::RetrySoon,
+            about: Vec::new(),
+            code: "salesforce.duplicate_value".to_owned(),
+            message: "Salesforce says that the person is in the campaign, and does not show it"
+                .to_owned(),
+            hint: "give the integration user Read on campaigns and their members".to_owned(),
+        },
+        unsure: true,
+        blame: Blame::Lead,
+    }
 }
 
 fn taken_over() -> Joined {

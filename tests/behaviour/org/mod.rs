@@ -3,6 +3,7 @@
 mod campaigns;
 mod existing;
 mod follow;
+mod frugal;
 mod import;
 
 use std::time::Duration;

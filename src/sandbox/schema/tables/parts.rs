@@ -149,6 +149,8 @@ pub(super) fn once(name: &'static str) -> Field {
     let mut once = text(name, name, 80);
     once.place = Place::Hidden;
     once.unique = true;
+    // Ids are of 15 characters here, which differ by case.
+    once.case_sensitive = true;
     once
 }
 
