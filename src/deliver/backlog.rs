@@ -1,11 +1,12 @@
 //! A big backlog, such as a backfill: new leads by bulk jobs, a dozen calls for 10,000 of them. It takes
 //! minutes, and goes beside the loop that sends what is urgent.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::budget::ByPriority;
+use super::budget::{ByPriority, Lane};
 use super::bulk::{LoadTarget, RowEnd};
 use super::run::Deliver;
 use super::salesforce::send::{Blame, Outgoing, Sent};
@@ -14,7 +15,7 @@ use crate::edge::shutdown::Shutdown;
 use crate::mirror::MirrorError;
 use crate::model::EventId;
 use crate::salesforce::{CallError, Class, Explanation, MAX_UPSERT, Map};
-use crate::store::StoreError;
+use crate::store::{Claim, StoreError};
 
 /// Leads that are loaded at once: what of them is held in memory, and settled in one transaction.
 const MOST_LEADS: usize = 10_000;
@@ -31,10 +32,14 @@ impl Deliver {
         self.client.config().bulk_threshold
     }
 
-    /// Whether so many wait.
-    pub(super) fn is_big(&self, waiting: &ByPriority<usize>) -> bool {
+    /// Whether so many wait of those that may be sent: a job spends calls as well.
+    pub(super) fn is_big(&self, waiting: &ByPriority<usize>, lanes: &ByPriority<Lane>) -> bool {
         let threshold = self.bulk_threshold();
-        threshold > 0 && waiting.normal + waiting.low >= threshold
+        let sendable = PRIORITIES
+            .into_iter()
+            .filter(|priority| *lanes.of(*priority) != Lane::Wait)
+            .map(|priority| *waiting.of(priority));
+        threshold > 0 && sendable.sum::<usize>() >= threshold
     }
 
     /// Loads big backlogs until told to stop.
@@ -63,20 +68,27 @@ impl Deliver {
         }
         let node = self.store.node()?;
         let mut write = self.store.write().await?;
-        let mut waiting = 0;
-        for priority in PRIORITIES {
-            waiting += write
-                .backlog(now, self.bulk_threshold(), priority)
-                .await?
-                .due;
+        let most = self.client.config().batch_size.max(self.bulk_threshold());
+        let mut waiting = ByPriority::<usize>::default();
+        for (priority, waiting) in [
+            (Priority::High, &mut waiting.high),
+            (Priority::Normal, &mut waiting.normal),
+            (Priority::Low, &mut waiting.low),
+        ] {
+            *waiting = write.backlog(now, most, priority as i64).await?.due;
         }
-        if waiting < self.bulk_threshold() {
+        let (lanes, _) = self.lanes(waiting);
+        if !self.is_big(&waiting, &lanes) {
             write.roll_back().await?;
             return Ok(0);
         }
+        let priorities: Vec<i64> = PRIORITIES
+            .into_iter()
+            .filter(|priority| *lanes.of(*priority) != Lane::Wait)
+            .collect();
         let ids = |count| self.store.take_ids(now, count);
         let claims = write
-            .claim(node, now, MOST_LEADS, &PRIORITIES, &ids)
+            .claim(node, now, MOST_LEADS, &priorities, &ids)
             .await?;
         // The leads' external ids, and that we are sending, must outlive whatever happens now.
         self.store.commit_durably(write).await?;
@@ -88,9 +100,12 @@ impl Deliver {
         info!(leads = claims.len(), request.id = %request_id, "loading a big backlog");
         let mut leads: Vec<Outgoing> = claims.iter().map(|claim| self.outgoing(claim)).collect();
         let mut sent: Vec<Option<Sent>> = leads.iter().map(|_| None).collect();
+        // Leads of a job whose end is not known stay claimed: see `recover`.
+        let mut left = BTreeSet::new();
         match self.find(&mut leads).await {
             Ok(()) => {
-                self.load_new(&leads, node, &request_id, shutdown, &mut sent)
+                left = self
+                    .load_new(&leads, node, &request_id, shutdown, &mut sent)
                     .await?;
                 self.send_others(&leads, node, &request_id, &mut sent).await;
             }
@@ -102,15 +117,21 @@ impl Deliver {
                 }
             }
         }
-        let sent: Vec<Sent> = sent
+        let (claims, sent): (Vec<Claim>, Vec<Sent>) = claims
             .into_iter()
+            .zip(sent)
             .zip(&leads)
-            .map(|(sent, lead)| sent.unwrap_or_else(|| not_sent(lead.unsure)))
-            .collect();
+            .enumerate()
+            .filter(|(index, _)| !left.contains(index))
+            .map(|(_, ((claim, sent), lead))| {
+                (claim, sent.unwrap_or_else(|| not_sent(lead.unsure)))
+            })
+            .unzip();
         self.settle_all(node, &claims, sent, &request_id).await
     }
 
-    /// By bulk jobs: those who are nowhere in the org.
+    /// By bulk jobs: those who are nowhere in the org. Gives those of a job that was left behind: what
+    /// becomes of them is known when its end is.
     async fn load_new(
         &self,
         leads: &[Outgoing],
@@ -118,7 +139,7 @@ impl Deliver {
         request_id: &str,
         shutdown: Shutdown,
         sent: &mut [Option<Sent>],
-    ) -> Result<(), StoreError> {
+    ) -> Result<BTreeSet<usize>, StoreError> {
         let may_write = self.may_write(node);
         let sender = self.sender(request_id, &may_write);
         let rows: Vec<(usize, Map)> = leads
@@ -141,7 +162,7 @@ impl Deliver {
                 Ok(rule) => rule,
                 Err(error) => {
                     fail_all(&rows, &error, sent);
-                    return Ok(());
+                    return Ok(BTreeSet::new());
                 }
             },
         };
@@ -156,6 +177,7 @@ impl Deliver {
             .load(&target, &values, &may_write, shutdown)
             .await?;
         let key = &config.external_id_field;
+        let mut left = BTreeSet::new();
         for ((index, values), end) in places.iter().zip(&values).zip(loaded.ends) {
             sent[*index] = Some(match end {
                 RowEnd::Saved(saved) => Sent::Done {
@@ -176,21 +198,29 @@ impl Deliver {
                         salesforce_id: None,
                     }
                 }
+                RowEnd::Left => {
+                    left.insert(*index);
+                    continue;
+                }
                 RowEnd::Lost => in_trouble(loaded.trouble.as_ref(), true),
                 RowEnd::NotSent => in_trouble(loaded.trouble.as_ref(), false),
             });
         }
         let mut done: Vec<Sent> = Vec::new();
         let mut of: Vec<Outgoing> = Vec::new();
-        for index in &places {
+        let settled: Vec<usize> = places
+            .into_iter()
+            .filter(|index| !left.contains(index))
+            .collect();
+        for index in &settled {
             done.extend(sent[*index].take());
             of.push(leads[*index].clone());
         }
         sender.join(&of, &mut done).await;
-        for (index, done) in places.iter().zip(done) {
+        for (index, done) in settled.iter().zip(done) {
             sent[*index] = Some(done);
         }
-        Ok(())
+        Ok(left)
     }
 
     /// By collections: those who are there, or may be.

@@ -50,9 +50,9 @@ const NORMAL_LONGEST: Duration = Duration::from_secs(5 * 60);
 const LOW_LONGEST: Duration = Duration::from_secs(15 * 60);
 const MIRROR_LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// How long an urgent lead waits for others while there is only the reserve: with a look and a
-/// write it still arrives within a minute.
-const HIGH_LONGEST: Duration = Duration::from_secs(20);
+/// How long an urgent lead waits for others while there is only the reserve. A steady trickle keeps
+/// the oldest waiting four times as long: with a look and a write it still arrives within a minute.
+const HIGH_LONGEST: Duration = Duration::from_secs(10);
 
 /// Below this the reserve is for leads alone.
 const MIRROR_LEAST: u64 = 200;

@@ -45,8 +45,11 @@ pub enum RowEnd {
     Saved(Saved),
     /// It was refused.
     Refused(Vec<ApiError>),
-    /// It may be in Salesforce, now or in a while: look before it is sent again.
+    /// It may be in Salesforce: look before it is sent again.
     Lost,
+    /// It may be in Salesforce, now or in a while: not to be sent again before
+    /// [`BulkLoader::finish_left`] says that no job is left.
+    Left,
     /// Salesforce has not seen it, or has thrown it away unread.
     NotSent,
 }
@@ -194,7 +197,7 @@ impl BulkLoader {
                 return Ok(Went::Stop(Some(error.explain())));
             }
             Err(Unclosed::Unknown(error)) => {
-                self.store.leave_bulk_job(id.as_str()).await?;
+                self.leave(&id, ends).await?;
                 return Ok(Went::Stop(Some(error.explain())));
             }
         }
@@ -202,7 +205,7 @@ impl BulkLoader {
         let job = match self.ended(&id, shutdown).await {
             Ok(job) => job,
             Err(trouble) => {
-                self.store.leave_bulk_job(id.as_str()).await?;
+                self.leave(&id, ends).await?;
                 return Ok(Went::Stop(trouble));
             }
         };
@@ -210,7 +213,7 @@ impl BulkLoader {
         let (saved, refused) = match read {
             Ok(results) => results,
             Err(error) => {
-                self.store.leave_bulk_job(id.as_str()).await?;
+                self.leave(&id, ends).await?;
                 return Ok(Went::Stop(Some(error.explain())));
             }
         };
@@ -356,6 +359,14 @@ impl BulkLoader {
             self.client.ingest_refused(&job.id, key).await?
         };
         Ok((saved, refused))
+    }
+
+    /// Leaves a begun job to [`Self::finish_left`].
+    async fn leave(&self, id: &JobId, ends: &mut [RowEnd]) -> Result<(), StoreError> {
+        for end in ends.iter_mut().filter(|end| **end == RowEnd::Lost) {
+            *end = RowEnd::Left;
+        }
+        self.store.leave_bulk_job(id.as_str()).await
     }
 
     /// Ends a job that was not begun.

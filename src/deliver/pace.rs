@@ -78,15 +78,6 @@ impl Pace {
         (hold.from <= now && now < hold.until).then_some(hold.until)
     }
 
-    /// Holds everything back until a time that somebody else knows.
-    pub fn hold_until(&mut self, now: Millis, until: Millis) {
-        self.hold = Some(Hold {
-            from: now,
-            until,
-            sign_ins: None,
-        });
-    }
-
     /// Notes how often signing in has gone well by now. If it has since it was what held everything
     /// back, nothing is held back any longer.
     pub fn signed_in(&mut self, sign_ins: u64) {

@@ -138,9 +138,9 @@ impl Deliver {
         let Ok(_not_loading) = self.loading.try_lock() else {
             return Ok(());
         };
-        // A job that was left goes on by itself: its rows are not to come after newer ones.
-        if let Some(until) = self.loader.finish_left().await? {
-            self.pace.lock().hold_until(self.clock.now(), until);
+        // A job that was left goes on by itself: its rows are not to come after newer ones. Its leads
+        // stay claimed until its end is known, so nobody else has to wait for it.
+        if self.loader.finish_left().await?.is_some() {
             return Ok(());
         }
         self.store.reach("recover.before_write").await?;
@@ -237,8 +237,12 @@ impl Deliver {
             low: backlogs.low.due,
         };
         let lanes = self.lanes(waiting);
-        // A big backlog goes by bulk jobs, beside this; what is urgent does not wait for it.
-        let is_big = self.is_big(&waiting);
+        // A big backlog goes by bulk jobs, beside this; what is urgent does not wait for it, nor it
+        // for a time when nothing is urgent.
+        let is_big = self.is_big(&waiting, &lanes.0);
+        if is_big {
+            self.big_backlog.notify_one();
+        }
         let mut ready: Option<Millis> = lanes.1;
         let mut now_due = Vec::new();
         let mut together = Backlog::default();
@@ -267,14 +271,11 @@ impl Deliver {
             }
             at => ready = earliest(ready, at),
         }
-        if is_big {
-            self.big_backlog.notify_one();
-        }
         Ok(Turn::At(ready))
     }
 
     /// How each priority may go, and when to look again if one of them may not.
-    fn lanes(&self, waiting: ByPriority<usize>) -> (ByPriority<Lane>, Option<Millis>) {
+    pub(super) fn lanes(&self, waiting: ByPriority<usize>) -> (ByPriority<Lane>, Option<Millis>) {
         if let Some(traffic) = &self.traffic {
             let decision = traffic.decide(waiting);
             return (decision.lanes, decision.until);
