@@ -1,5 +1,6 @@
 //! People who are in Salesforce already, by whatever way, and what happens to them there.
 
+mod bulk;
 mod campaigns;
 mod existing;
 mod follow;
